@@ -411,7 +411,6 @@ pub struct FileReference {
 /// When a dependency counts as there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::enum_variant_names, reason = "the specification's words")]
 pub enum Condition {
     /// Its containers were started.
     #[default]

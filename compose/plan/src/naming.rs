@@ -1,0 +1,21 @@
+//! Names of containers.
+
+use rcompose_model::project::{Project, Service};
+
+/// Names the replica `number` of `service`.
+pub fn container_name(project: &Project, service: &Service, number: u32) -> String {
+    match &service.container_name {
+        Some(name) => name.clone(),
+        None => format!("{}-{}-{number}", project.name, service.name),
+    }
+}
+
+/// Names a one-off container; `slug` is at least 12 hex digits.
+pub fn one_off_name(project: &str, service: &str, slug: &str) -> String {
+    format!("{project}-{service}-run-{}", &slug[..slug.len().min(12)])
+}
+
+/// Names a container while the one that it replaces still has the name.
+pub fn replacement_name(old_id: &str, name: &str) -> String {
+    format!("{}_{name}", &old_id[..old_id.len().min(12)])
+}

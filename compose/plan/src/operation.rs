@@ -1,0 +1,172 @@
+//! The operations that a plan is made of.
+
+use std::fmt;
+use std::time::Duration;
+
+use rcompose_model::project::{Condition, PullPolicy};
+use serde::{Deserialize, Serialize};
+
+/// A container that an operation acts on.
+///
+/// One that exists is known by its id; one that the same plan creates is known by its name only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerRef {
+    /// Of an existing container.
+    pub id: Option<String>,
+    /// Its name when the operation is carried out.
+    pub name: String,
+    /// The service that it belongs to.
+    pub service: String,
+}
+
+/// One change of the world. Carrying an operation out twice is the same as once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "snake_case")]
+pub enum Operation {
+    /// Has the image at hand: looks, and pulls if the policy says so.
+    EnsureImage {
+        /// As written.
+        reference: String,
+        /// When to ask the registry.
+        policy: PullPolicy,
+        /// `os[/arch[/variant]]`.
+        platform: Option<String>,
+        /// A failure is only a warning.
+        optional: bool,
+    },
+    /// Makes the network `key` of the project.
+    CreateNetwork {
+        /// Key in the file.
+        key: String,
+        /// Name.
+        name: String,
+    },
+    /// Takes a network away; one that is still used stays, with a warning.
+    RemoveNetwork {
+        /// Name.
+        name: String,
+    },
+    /// Makes the volume `key` of the project.
+    CreateVolume {
+        /// Key in the file.
+        key: String,
+        /// Name.
+        name: String,
+    },
+    /// Takes a volume and its content away.
+    RemoveVolume {
+        /// Name.
+        name: String,
+    },
+    /// Makes a container, not started.
+    CreateContainer {
+        /// Service.
+        service: String,
+        /// From 1.
+        number: u32,
+        /// Name, a temporary one when it replaces another.
+        name: String,
+        /// The container whose anonymous volumes it takes over.
+        replaces: Option<ContainerRef>,
+        /// Makes anonymous volumes anew instead.
+        renew_anonymous_volumes: bool,
+    },
+    /// Gives a container its final name.
+    RenameContainer {
+        /// Which.
+        container: ContainerRef,
+        /// To what.
+        name: String,
+    },
+    /// Starts a container.
+    StartContainer {
+        /// Which.
+        container: ContainerRef,
+    },
+    /// Stops a container: signal, grace, kill.
+    StopContainer {
+        /// Which.
+        container: ContainerRef,
+        /// Instead of the container's own grace period.
+        timeout: Option<Duration>,
+    },
+    /// Sends a signal.
+    KillContainer {
+        /// Which.
+        container: ContainerRef,
+        /// `SIGKILL`, `HUP`, `9`.
+        signal: String,
+    },
+    /// Freezes.
+    PauseContainer {
+        /// Which.
+        container: ContainerRef,
+    },
+    /// Thaws.
+    UnpauseContainer {
+        /// Which.
+        container: ContainerRef,
+    },
+    /// Removes a stopped container.
+    RemoveContainer {
+        /// Which.
+        container: ContainerRef,
+        /// Its anonymous volumes too.
+        volumes: bool,
+    },
+    /// Waits until the containers of a service fulfil a condition.
+    Await {
+        /// Whose.
+        service: String,
+        /// Which.
+        condition: Condition,
+        /// Whether a failure is an error for the dependents, or only a warning.
+        required: bool,
+    },
+    /// Removes an image by reference; one that is still used stays, with a warning.
+    RemoveImage {
+        /// As written.
+        reference: String,
+    },
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EnsureImage { reference, policy, .. } => match policy {
+                PullPolicy::Always => write!(out, "pull image `{reference}`"),
+                _ => write!(out, "ensure image `{reference}`"),
+            },
+            Self::CreateNetwork { name, .. } => write!(out, "create network `{name}`"),
+            Self::RemoveNetwork { name } => write!(out, "remove network `{name}`"),
+            Self::CreateVolume { name, .. } => write!(out, "create volume `{name}`"),
+            Self::RemoveVolume { name } => write!(out, "remove volume `{name}`"),
+            Self::CreateContainer { name, replaces: None, .. } => write!(out, "create container `{name}`"),
+            Self::CreateContainer { name, replaces: Some(old), .. } => {
+                write!(out, "create container `{name}` in place of `{}`", old.name)
+            }
+            Self::RenameContainer { container, name } => write!(out, "rename container `{}` to `{name}`", container.name),
+            Self::StartContainer { container } => write!(out, "start container `{}`", container.name),
+            Self::StopContainer { container, .. } => write!(out, "stop container `{}`", container.name),
+            Self::KillContainer { container, signal } => write!(out, "send {signal} to container `{}`", container.name),
+            Self::PauseContainer { container } => write!(out, "pause container `{}`", container.name),
+            Self::UnpauseContainer { container } => write!(out, "unpause container `{}`", container.name),
+            Self::RemoveContainer { container, volumes: false } => write!(out, "remove container `{}`", container.name),
+            Self::RemoveContainer { container, volumes: true } => {
+                write!(out, "remove container `{}` and its anonymous volumes", container.name)
+            }
+            Self::Await { service, condition, .. } => {
+                write!(out, "wait until service `{service}` {}", condition_text(*condition))
+            }
+            Self::RemoveImage { reference } => write!(out, "remove image `{reference}`"),
+        }
+    }
+}
+
+fn condition_text(condition: Condition) -> &'static str {
+    match condition {
+        Condition::ServiceStarted => "is started",
+        Condition::ServiceHealthy => "is healthy",
+        Condition::ServiceCompletedSuccessfully => "has completed",
+    }
+}
