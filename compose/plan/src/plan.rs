@@ -1,10 +1,10 @@
 //! The plan: a directed acyclic graph of operations.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
-use petgraph::visit::Topo;
 
 use crate::{Cause, Operation};
 
@@ -69,10 +69,25 @@ impl Plan {
         self.graph.neighbors_directed(earlier, Direction::Outgoing)
     }
 
-    /// The operations in an order in which they can be carried out one after the other.
+    /// The operations in an order in which they can be carried out one after the other; of those that could come next, the
+    /// one that was planned first.
     pub fn in_order(&self) -> Vec<NodeIndex> {
-        let mut walk = Topo::new(&self.graph);
-        std::iter::from_fn(|| walk.next(&self.graph)).collect()
+        let mut waiting: BTreeMap<NodeIndex, usize> =
+            self.graph.node_indices().map(|index| (index, self.before(index).count())).collect();
+        let mut ready: BTreeSet<NodeIndex> = waiting.iter().filter(|(_, count)| **count == 0).map(|(index, _)| *index).collect();
+        let mut order = Vec::with_capacity(waiting.len());
+        while let Some(index) = ready.pop_first() {
+            order.push(index);
+            for later in self.after(index) {
+                if let Some(count) = waiting.get_mut(&later) {
+                    *count -= 1;
+                    if *count == 0 {
+                        ready.insert(later);
+                    }
+                }
+            }
+        }
+        order
     }
 }
 
@@ -80,11 +95,11 @@ impl fmt::Display for Plan {
     /// One numbered line an operation, with the numbers of those that it waits for.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let order = self.in_order();
-        let number = |index: NodeIndex| order.iter().position(|&other| other == index).map_or(0, |position| position + 1);
+        let numbers: BTreeMap<NodeIndex, usize> = order.iter().copied().zip(1..).collect();
         for (position, &index) in order.iter().enumerate() {
             let Planned { operation, cause } = &self.graph[index];
             write!(out, "{}. {operation}: {cause}", position + 1)?;
-            let mut earlier: Vec<_> = self.before(index).map(number).collect();
+            let mut earlier: Vec<_> = self.before(index).map(|index| numbers[&index]).collect();
             earlier.sort_unstable();
             if !earlier.is_empty() {
                 let earlier: Vec<_> = earlier.iter().map(ToString::to_string).collect();

@@ -169,8 +169,9 @@ impl<'a> Builder<'a> {
         let wanted = self.wanted(service)?;
         let replicas = wanted.replicas;
         let decisions = diff::replicas(&wanted, self.observed);
-        let gates = self.gates(service);
         let restart_cause = self.restart_cause(service);
+        let starts = decisions.iter().any(|decision| self.will_start(decision, restart_cause.is_some()));
+        let gates = if starts { self.gates(service) } else { Vec::new() };
         let mut planned = PlannedService { replicas, ..PlannedService::default() };
         for decision in decisions {
             self.add_replica(service, decision, &gates, restart_cause.as_ref(), &mut planned);
@@ -199,6 +200,14 @@ impl<'a> Builder<'a> {
                 .into_iter()
                 .find(|parent| self.services.get(parent).is_some_and(|planned| planned.recreated)),
         })
+    }
+
+    fn will_start(&self, decision: &Replica<'_>, restart: bool) -> bool {
+        match decision {
+            Replica::Remove { .. } => false,
+            Replica::Keep(container) => restart || !container.state.is_alive() || !self.resources.stops_of(container).is_empty(),
+            Replica::Create { .. } | Replica::Recreate { .. } | Replica::Finish { .. } => true,
+        }
     }
 
     /// Everything that the containers of `service` wait for before they start.

@@ -1,0 +1,8 @@
+//! Decisions and their order: a project and what exists in, the plan's text out.
+
+mod down;
+mod images;
+mod lifecycle;
+mod properties;
+mod stack;
+mod up;
