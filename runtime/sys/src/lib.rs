@@ -5,8 +5,17 @@
 
 pub mod atomic;
 pub mod beneath;
+pub mod clone;
 pub mod error;
+pub mod exec;
+pub mod keyring;
 pub mod lock;
+pub mod mount;
+pub mod namespace;
+pub mod netns;
+pub mod privilege;
 pub mod process;
+pub mod seccomp;
+pub mod socket;
 
 pub use error::{Error, Result};
