@@ -64,3 +64,12 @@ pub fn ignore_sigpipe() {
     // SAFETY: SIG_IGN is a valid disposition for SIGPIPE.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
+
+/// Closes every descriptor from `first` on.
+///
+/// For a process that forked to live on as something else: values that own the descriptors must not be used again.
+pub fn close_from(first: u32) -> Result<()> {
+    // SAFETY: the caller owns the whole process and goes on with nothing but the standard three, see above.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    if done == 0 { Ok(()) } else { Err(Error::last("close_range", format!("{first}, ~0, 0"))) }
+}

@@ -5,6 +5,7 @@
 
 pub mod atomic;
 pub mod beneath;
+pub mod bpf;
 pub mod clone;
 pub mod error;
 pub mod exec;
@@ -16,6 +17,7 @@ pub mod netns;
 pub mod privilege;
 pub mod process;
 pub mod seccomp;
+pub mod signals;
 pub mod socket;
 
 pub use error::{Error, Result};

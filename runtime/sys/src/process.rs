@@ -35,6 +35,11 @@ pub fn pidfd_wait(pidfd: impl AsFd, timeout: Option<std::time::Duration>) -> Res
     }
 }
 
+/// Lets time pass where the kernel offers nothing to wait for.
+pub fn rest(time: std::time::Duration) {
+    std::thread::sleep(time);
+}
+
 /// What tells a process from any other that ever had its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {

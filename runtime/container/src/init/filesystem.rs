@@ -1,0 +1,151 @@
+//! The root file system: built, entered, and what of it is hidden or read-only.
+
+use std::os::fd::OwnedFd;
+
+use rcompose_sys::beneath::{Root, file_type, proc_path};
+use rcompose_sys::mount::{self as sys_mount, MountAttributes};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+};
+
+use super::Prepared;
+use super::steps::{Doing, StepResult};
+use crate::rootfs::Rootfs;
+use crate::spec::Linux;
+
+/// Cuts this mount namespace off from the host's, and puts the root file system in its place.
+pub(super) fn build_root(prepared: &Prepared) -> StepResult<Root> {
+    // Slave at first: mounts of the host still arrive, ours do not leave. What the spec asks for comes with the root itself.
+    let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", slave).doing(|| "failed to separate mounts from the host".to_owned())?;
+    let root = &prepared.root;
+    match &prepared.rootfs {
+        Rootfs::Prepared => {
+            let flags = MountFlags::BIND | MountFlags::REC;
+            rustix::mount::mount(root, root, c"", flags, None::<&std::ffi::CStr>)
+                .doing(|| format!("failed to mount the root file system {}", root.display()))?;
+        }
+        Rootfs::Overlay { .. } => {
+            let overlay = overlay(&prepared.rootfs).doing(|| "failed to mount the image".to_owned())?;
+            move_mount(&overlay, "", CWD, root, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+                .doing(|| format!("failed to mount the image at {}", root.display()))?;
+        }
+    }
+    rustix::mount::mount_change(root, MountPropagationFlags::PRIVATE).doing(|| "failed to make the root private".to_owned())?;
+    Root::open(root).doing(|| "failed to open the root file system".to_owned())
+}
+
+/// Mounts an overlay to nowhere yet.
+fn overlay(rootfs: &Rootfs) -> rustix::io::Result<OwnedFd> {
+    let Rootfs::Overlay { lower, upper, work } = rootfs else { return Err(Errno::INVAL) };
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // Layers one by one, so that neither their number nor a colon in a path matters; older kernels take them joined.
+    let one_by_one = lower.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", layer.as_path()));
+    if one_by_one == Err(Errno::INVAL) {
+        let escaped = |layer: &std::path::PathBuf| layer.to_string_lossy().replace('\\', "\\\\").replace(':', "\\:");
+        fsconfig_set_string(&context, "lowerdir", lower.iter().map(escaped).collect::<Vec<_>>().join(":"))?;
+    } else {
+        one_by_one?;
+    }
+    fsconfig_set_string(&context, "upperdir", upper.as_path())?;
+    fsconfig_set_string(&context, "workdir", work.as_path())?;
+    fsconfig_create(&context)?;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+}
+
+/// Makes the root `/` of this process and lets go of the host's.
+pub(super) fn enter_root(root: &Root) -> StepResult<()> {
+    rustix::process::fchdir(root).doing(|| "failed to enter the root file system".to_owned())?;
+    rustix::process::pivot_root(".", ".").doing(|| "pivot_root".to_owned())?;
+    // The old root lies over the new one now. What happens to it below must not travel to the host.
+    let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    rustix::mount::mount_change(".", slave).doing(|| "failed to separate the old root".to_owned())?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH).doing(|| "failed to detach the old root".to_owned())?;
+    rustix::process::chdir("/").doing(|| "failed to enter the new root".to_owned())
+}
+
+/// Takes writes away from the root itself.
+pub(super) fn make_root_read_only() -> StepResult<()> {
+    let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(|| "failed to open /".to_owned())?;
+    let attributes = MountAttributes { set: sys_mount::READ_ONLY, ..MountAttributes::default() };
+    sys_mount::set_attributes(&root, attributes, false).doing(|| "failed to make the root read-only".to_owned())
+}
+
+/// Makes paths read-only, then hides paths. What is not there is skipped; anything else that fails ends the start.
+pub(super) fn protect_paths(linux: &Linux) -> StepResult<()> {
+    for path in &linux.readonly_paths {
+        make_read_only(path).doing(|| format!("failed to make {path} read-only"))?;
+    }
+    let mut mask = Mask::default();
+    for path in &linux.masked_paths {
+        mask.hide(path).doing(|| format!("failed to hide {path}"))?;
+    }
+    Ok(())
+}
+
+fn open_handle(path: &str) -> Result<Option<OwnedFd>, Errno> {
+    match rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(handle) => Ok(Some(handle)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn make_read_only(path: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let Some(target) = open_handle(path)? else { return Ok(()) };
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH
+        | OpenTreeFlags::AT_RECURSIVE;
+    let clone = open_tree(&target, "", flags)?;
+    let attributes = MountAttributes { set: sys_mount::READ_ONLY, ..MountAttributes::default() };
+    sys_mount::set_attributes(&clone, attributes, true)?;
+    attach(&clone, &target)?;
+    Ok(())
+}
+
+fn attach(mount: &OwnedFd, target: &OwnedFd) -> rustix::io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(mount, "", target, "", flags)
+}
+
+/// What hides: the null device over files, one empty directory over all directories.
+#[derive(Default)]
+struct Mask {
+    empty: Option<OwnedFd>,
+}
+
+impl Mask {
+    fn hide(&mut self, path: &str) -> Result<(), Box<dyn std::error::Error>> {
+        let Some(target) = open_handle(path)? else { return Ok(()) };
+        if file_type(&target)? == FileType::Directory {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+            let clone = open_tree(self.empty()?, "", flags)?;
+            attach(&clone, &target)?;
+        } else {
+            let null = super::open_null()?;
+            rustix::mount::mount_bind(proc_path(&null), proc_path(&target))?;
+        }
+        Ok(())
+    }
+
+    /// One tmpfs for all: a superblock each would cost more than everything else here.
+    fn empty(&mut self) -> rustix::io::Result<&OwnedFd> {
+        if self.empty.is_none() {
+            let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+            fsconfig_set_string(&context, "nr_inodes", "2")?;
+            fsconfig_set_string(&context, "mode", "755")?;
+            fsconfig_set_flag(&context, "ro")?;
+            fsconfig_create(&context)?;
+            let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+                | MountAttrFlags::MOUNT_ATTR_NOSUID
+                | MountAttrFlags::MOUNT_ATTR_NODEV
+                | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+            self.empty = Some(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?);
+        }
+        self.empty.as_ref().ok_or(Errno::NOENT)
+    }
+}

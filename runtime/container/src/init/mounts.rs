@@ -1,0 +1,262 @@
+//! The mounts of a spec, each attached by descriptor to a target that was resolved inside the root.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rcompose_sys::beneath::{Root, file_type};
+use rcompose_sys::mount::{self as sys_mount, MountAttributes};
+use rustix::fs::{CWD, FileType};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+};
+
+use super::Prepared;
+use super::channel::StartError;
+use super::steps::{Doing, StepResult};
+use crate::spec::Mount;
+
+/// Mounts everything, in the order of the spec.
+pub(super) fn mount_all(root: &Root, prepared: &Prepared) -> StepResult<()> {
+    for mount in &prepared.spec.mounts {
+        check_target(mount)?;
+        match mount.kind.as_deref() {
+            Some("cgroup") => cgroups(root, mount, prepared)?,
+            _ => one(root, mount)?,
+        }
+    }
+    Ok(())
+}
+
+/// Over /proc nothing is mounted but /proc itself and what imitates a few of its files: everything that writes there later
+/// would be fooled (CVE-2019-16884).
+fn check_target(mount: &Mount) -> StepResult<()> {
+    const IMITATED: [&str; 9] =
+        ["cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo", "sys/kernel/ns_last_pid"];
+    let target = Path::new(&mount.destination);
+    let fault = |text: String| Err(StartError { code: 128, text });
+    if !target.is_absolute() || target.components().any(|part| part == std::path::Component::ParentDir) {
+        return fault(format!("mount target `{}` is not an absolute, clean path", mount.destination));
+    }
+    if target == Path::new("/") {
+        return fault("nothing can be mounted on `/` of a container".to_owned());
+    }
+    let Ok(below) = target.strip_prefix("/proc") else { return Ok(()) };
+    let is_proc = below.as_os_str().is_empty() && mount.kind.as_deref() == Some("proc");
+    let host_proc = below.as_os_str().is_empty() && mount.source.as_deref() == Some(Path::new("/proc"));
+    if is_proc || host_proc || IMITATED.iter().any(|name| below == Path::new(name)) {
+        Ok(())
+    } else {
+        fault(format!("`{}` cannot be mounted over: it lies in /proc", mount.destination))
+    }
+}
+
+fn one(root: &Root, mount: &Mount) -> StepResult<()> {
+    let options = Options::parse(&mount.options);
+    let what = || format!("failed to mount {}", mount.destination);
+    if options.bind || mount.kind.as_deref() == Some("bind") {
+        let source = mount.source.as_deref().unwrap_or(Path::new(""));
+        let tree = bind(source, &options).doing(|| format!("failed to mount {} at {}", source.display(), mount.destination))?;
+        let is_directory = file_type(&tree).doing(what)? == FileType::Directory;
+        let target = target(root, &mount.destination, is_directory)?;
+        attach(&tree, &target).doing(what)
+    } else {
+        let target = target(root, &mount.destination, true)?;
+        let fresh = fresh(mount, &options).doing(what)?;
+        attach(&fresh, &target).doing(what)
+    }
+}
+
+/// A mount of its own kind of file system, not attached yet.
+fn fresh(mount: &Mount, options: &Options<'_>) -> rustix::io::Result<OwnedFd> {
+    let kind = mount.kind.as_deref().unwrap_or("none");
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    if let Some(source) = mount.source.as_deref().filter(|source| !source.as_os_str().is_empty()) {
+        fsconfig_set_string(&context, "source", source)?;
+    }
+    for option in &options.data {
+        match option.split_once('=') {
+            Some((key, value)) => fsconfig_set_string(&context, key, value)?,
+            None => fsconfig_set_flag(&context, *option)?,
+        }
+    }
+    fsconfig_create(&context)?;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::from_bits_retain(u32::try_from(options.set).unwrap_or(0)))
+}
+
+/// A copy of a mount of the host, with its own attributes, not attached yet.
+fn bind(source: &Path, options: &Options<'_>) -> Result<OwnedFd, Box<dyn std::error::Error>> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if options.recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    let tree = open_tree(CWD, source, flags)?;
+    // Propagation first, with everything below; private unless asked otherwise.
+    let propagation = options.propagation.unwrap_or((libc::MS_PRIVATE, true));
+    let change = MountAttributes { propagation: propagation.0, ..MountAttributes::default() };
+    sys_mount::set_attributes(&tree, change, propagation.1)?;
+    if options.set != 0 {
+        let change = MountAttributes { set: options.set, ..MountAttributes::default() };
+        sys_mount::set_attributes(&tree, change, options.recursive && options.set & sys_mount::READ_ONLY != 0)?;
+    }
+    Ok(tree)
+}
+
+fn attach(mount: &OwnedFd, target: &OwnedFd) -> rustix::io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(mount, "", target, "", flags)
+}
+
+/// The place of a mount inside the root; made if it is missing.
+fn target(root: &Root, path: &str, directory: bool) -> StepResult<OwnedFd> {
+    let what = || format!("failed to make the mount target {path}");
+    if path == "/proc" || path == "/sys" {
+        // A link in the image would have /proc mounted elsewhere, and what is written to it later written there.
+        if let Ok(found) = root.open_path_nofollow(path)
+            && file_type(&found).doing(what)? != FileType::Directory
+        {
+            return Err(StartError { code: 128, text: format!("{path} of the image is not a directory") });
+        }
+    }
+    if let Ok(found) = root.open_path(path) {
+        let found_directory = file_type(&found).doing(what)? == FileType::Directory;
+        return match (directory, found_directory) {
+            (true, false) | (false, true) => Err(StartError {
+                code: 127,
+                text: format!(
+                    "cannot mount a {} over a {} at {path}: are you trying to mount a directory onto a file (or vice-versa)?",
+                    kind(directory),
+                    kind(found_directory)
+                ),
+            }),
+            _ => Ok(found),
+        };
+    }
+    if directory {
+        root.create_dir_all(path, 0o755).doing(what)
+    } else {
+        drop(root.create_file(path, 0o644).doing(what)?);
+        root.open_path(path).doing(what)
+    }
+}
+
+fn kind(directory: bool) -> &'static str {
+    if directory { "directory" } else { "file" }
+}
+
+/// `/sys/fs/cgroup`: on v2 the file system itself, on v1 a small directory with the container's own part of each hierarchy.
+fn cgroups(root: &Root, mount: &Mount, prepared: &Prepared) -> StepResult<()> {
+    let what = || "failed to mount /sys/fs/cgroup".to_owned();
+    let hierarchies = crate::cgroup::hierarchies().doing(what)?;
+    if hierarchies.is_unified() {
+        let plain = Mount { kind: Some("cgroup2".to_owned()), source: Some("cgroup".into()), ..mount.clone() };
+        return one(root, &plain);
+    }
+    let options = Options::parse(&mount.options);
+    let place = Mount {
+        destination: mount.destination.clone(),
+        kind: Some("tmpfs".to_owned()),
+        source: Some("tmpfs".into()),
+        options: ["nosuid", "noexec", "nodev", "mode=755"].map(str::to_owned).to_vec(),
+    };
+    one(root, &place)?;
+    let own = prepared.linux().cgroups_path.as_deref().unwrap_or_default().trim_start_matches('/');
+    for hierarchy in hierarchies.all() {
+        // Hierarchies that are not used for the container are not shown either.
+        let source = hierarchy.mount_point.join(own);
+        if !source.is_dir() {
+            continue;
+        }
+        let mut part = Mount {
+            destination: format!("{}/{}", mount.destination, hierarchy.name()),
+            kind: Some("bind".to_owned()),
+            source: Some(source),
+            options: ["bind", "nosuid", "noexec", "nodev"].map(str::to_owned).to_vec(),
+        };
+        if options.set & sys_mount::READ_ONLY != 0 {
+            part.options.push("ro".to_owned());
+        }
+        one(root, &part)?;
+        for alias in hierarchy.aliases() {
+            let (parent, name) = root.open_parent(format!("{}/{alias}", mount.destination)).doing(what)?;
+            rustix::fs::symlinkat(hierarchy.name(), &parent, &name).doing(what)?;
+        }
+    }
+    if options.set & sys_mount::READ_ONLY != 0 {
+        let top = root.open_path(&mount.destination).doing(what)?;
+        let change = MountAttributes { set: sys_mount::READ_ONLY, ..MountAttributes::default() };
+        sys_mount::set_attributes(&top, change, false).doing(what)?;
+    }
+    Ok(())
+}
+
+/// mount(8) options, sorted out.
+#[derive(Debug, Default, PartialEq)]
+struct Options<'a> {
+    bind: bool,
+    recursive: bool,
+    set: u64,
+    /// Flag, and whether it is for everything below too.
+    propagation: Option<(u64, bool)>,
+    data: Vec<&'a str>,
+}
+
+impl<'a> Options<'a> {
+    fn parse(options: &'a [String]) -> Self {
+        let mut parsed = Self::default();
+        for option in options {
+            match option.as_str() {
+                "bind" => parsed.bind = true,
+                "rbind" => (parsed.bind, parsed.recursive) = (true, true),
+                "ro" | "rro" => parsed.set |= sys_mount::READ_ONLY,
+                "rw" => parsed.set &= !sys_mount::READ_ONLY,
+                "nosuid" => parsed.set |= sys_mount::NO_SUID,
+                "suid" => parsed.set &= !sys_mount::NO_SUID,
+                "nodev" => parsed.set |= sys_mount::NO_DEV,
+                "dev" => parsed.set &= !sys_mount::NO_DEV,
+                "noexec" => parsed.set |= sys_mount::NO_EXEC,
+                "exec" => parsed.set &= !sys_mount::NO_EXEC,
+                "strictatime" => parsed.set |= libc::MOUNT_ATTR_STRICTATIME,
+                "noatime" => parsed.set |= libc::MOUNT_ATTR_NOATIME,
+                "relatime" | "defaults" | "async" | "loud" => {}
+                "private" => parsed.propagation = Some((libc::MS_PRIVATE, false)),
+                "rprivate" => parsed.propagation = Some((libc::MS_PRIVATE, true)),
+                "slave" => parsed.propagation = Some((libc::MS_SLAVE, false)),
+                "rslave" => parsed.propagation = Some((libc::MS_SLAVE, true)),
+                "shared" => parsed.propagation = Some((libc::MS_SHARED, false)),
+                "rshared" => parsed.propagation = Some((libc::MS_SHARED, true)),
+                data => parsed.data.push(data),
+            }
+        }
+        parsed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(destination: &str, kind: &str) -> bool {
+        let mount = Mount { destination: destination.to_owned(), kind: Some(kind.to_owned()), ..Mount::default() };
+        check_target(&mount).is_err()
+    }
+
+    #[test]
+    fn refuses_to_mount_over_proc_or_the_root() {
+        assert!(refused("/", "tmpfs") && refused("/proc/self", "bind") && refused("/proc", "tmpfs") && refused("../x", "bind"));
+        assert!(!refused("/proc", "proc") && !refused("/proc/cpuinfo", "bind") && !refused("/process", "bind"));
+    }
+
+    #[test]
+    fn sorts_options_out() {
+        let options: Vec<String> = ["rbind", "ro", "rshared", "size=64m"].map(str::to_owned).to_vec();
+        let expected = Options {
+            bind: true,
+            recursive: true,
+            set: sys_mount::READ_ONLY,
+            propagation: Some((libc::MS_SHARED, true)),
+            data: vec!["size=64m"],
+        };
+        assert_eq!(Options::parse(&options), expected);
+    }
+}
