@@ -1,0 +1,4 @@
+//! Networks on the real kernel, each test in a network namespace of its own that stands for the host.
+
+mod host;
+mod reach;
