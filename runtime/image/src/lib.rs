@@ -1,1 +1,21 @@
-//! x
+//! Images: references, the content store, archives, layers to root file systems.
+//!
+//! [`Store`] is the whole of it for those above: `load` an archive, `resolve` a reference, `view` what a container's root file
+//! system is made of. Everything that comes from outside is checked against its digest before it becomes visible.
+
+mod archive;
+mod config;
+mod digest;
+mod inspect;
+mod layer;
+mod reference;
+mod rootfs;
+mod store;
+
+pub use archive::{LoadError, Loaded};
+pub use config::{Config, Healthcheck, ImageConfig};
+pub use digest::Digest;
+pub use layer::LayerError;
+pub use reference::{InvalidReference, Reference};
+pub use rootfs::{RootfsError, View};
+pub use store::{Image, Store, StoreError};

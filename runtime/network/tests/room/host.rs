@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use rcompose_network::{AttachRequest, Attached, Config, EndpointRequest, NetworkSpec, Networks, PortRequest, Protocol};
@@ -111,13 +111,13 @@ pub(crate) fn port(host: Option<&str>, host_port: u16, container_port: u16) -> P
 }
 
 /// Runs something inside a namespace.
-pub(crate) fn inside<T: Send>(namespace: &PathBuf, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn inside<T: Send>(namespace: &Path, work: impl FnOnce() -> T + Send) -> T {
     let opened = netns::open(namespace).expect("the namespace is pinned");
     netns::run_in(&opened, work).expect("the namespace can be entered")
 }
 
 /// Serves one line to everybody who connects, until the listener is dropped with its thread.
-pub(crate) fn serve(namespace: &PathBuf, port: u16, line: &'static str) {
+pub(crate) fn serve(namespace: &Path, port: u16, line: &'static str) {
     let listener = inside(namespace, || TcpListener::bind(("0.0.0.0", port)).expect("the port is free"));
     std::thread::spawn(move || {
         while let Ok((mut stream, _)) = listener.accept() {
