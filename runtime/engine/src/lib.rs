@@ -1,5 +1,21 @@
 //! The facade that introduces containers, images, networks and volumes to each other.
+//!
+//! [`Engine`] keeps a record of each container ([`ContainerSpec`], as it was asked for) and makes everything else at each start:
+//! endpoints, mounts, the bundle. Its functions block; they may be called from many threads at once.
 
+mod bundle;
 pub mod container;
+mod engine;
+mod error;
+mod record;
 
 pub use container::ContainerSpec;
+pub use engine::{Config, Container, Engine, ExecRequest, State};
+pub use error::EngineError;
+pub use record::Record;
+
+pub use rcompose_container::logs;
+pub use rcompose_container::{ExitRecord, cgroup, frame, launch};
+pub use rcompose_image as image;
+pub use rcompose_network as network;
+pub use rcompose_volume as volume;
