@@ -1,1 +1,19 @@
-fn main() {}
+//! The `rcompose` program: picks the process role, or reads the command line.
+
+mod arguments;
+mod commands;
+mod error;
+mod exit;
+mod output;
+mod settings;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // The roles first and cheaply: a monitor is started for every container.
+    match std::env::args().nth(1).as_deref() {
+        Some("monitor") => rcompose_container::monitor::main(),
+        Some("supervisor") => commands::supervisor::main(),
+        _ => commands::main(),
+    }
+}

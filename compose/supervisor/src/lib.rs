@@ -1,1 +1,26 @@
-//! x
+//! The one writer of state: observes what exists, carries plans out, keeps services alive, answers on a socket.
+//!
+//! ```text
+//! api        the router, its messages             client     the other side of the socket
+//! observe    what exists, for the planner         execute    a plan, operation by operation
+//! translate  a service to a container             keep       watching, restarts, stops
+//! restart    when a container is started again    health     whether it works
+//! ```
+
+mod api;
+pub mod client;
+mod execute;
+pub mod health;
+mod keep;
+mod logs;
+mod observe;
+pub mod restart;
+mod role;
+mod settings;
+mod supervisor;
+mod translate;
+
+pub use api::messages;
+pub use rcompose_engine::frame;
+pub use role::main;
+pub use settings::Settings;

@@ -19,3 +19,4 @@ pub use rcompose_container::{ExitRecord, cgroup, frame, launch};
 pub use rcompose_image as image;
 pub use rcompose_network as network;
 pub use rcompose_volume as volume;
+pub use rcompose_sys::process::parse_signal;

@@ -1,0 +1,202 @@
+//! The commands, a file each where they are more than a question.
+
+mod config;
+mod exec;
+mod lists;
+mod logs;
+mod ps;
+pub(crate) mod supervisor;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use rcompose_model::Project;
+use rcompose_supervisor::client::Client;
+use rcompose_supervisor::messages::{Action, ApplyRequest, DownOptions, Event, LifecycleVerb, UpOptions};
+
+use crate::arguments::{Command, CommandLine, Down, Kill, Restart, Rm, Services, Stop};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::output::{self, Progress};
+use crate::settings::World;
+
+/// Reads the command line and does what it says.
+pub(crate) fn main() -> ExitCode {
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => {
+            let fine = !error.use_stderr();
+            // Nobody is left to be told when this fails.
+            let _ = error.print();
+            return if fine { Exit::Success.into() } else { Exit::Failure.into() };
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(run(line));
+            // A terminal that is being read on another thread would hold the end up.
+            runtime.shutdown_background();
+            result
+        }
+        Err(source) => Err(CommandError::System { doing: "start".to_owned(), source }),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(CommandError::OutputClosed) => Exit::Success.into(),
+        Err(error) => {
+            output::tell(&error.render());
+            Exit::Failure.into()
+        }
+    }
+}
+
+async fn run(line: CommandLine) -> Result<Exit, CommandError> {
+    let Some(command) = line.command.filter(|_| !line.version) else {
+        if line.version {
+            return lists::version(&crate::arguments::Version { format: "pretty".to_owned(), short: false });
+        }
+        output::print(&CommandLine::command().render_help().to_string())?;
+        return Ok(Exit::Success);
+    };
+    let world = World::look(line.global)?;
+    match command {
+        Command::Up(arguments) => up::up(&world, arguments).await,
+        Command::Create(arguments) => {
+            let options = UpOptions {
+                services: arguments.services.clone(),
+                no_start: true,
+                force_recreate: arguments.force_recreate,
+                no_recreate: arguments.no_recreate,
+                remove_orphans: arguments.remove_orphans,
+                scale: up::scale(&arguments.scale)?,
+                ..UpOptions::default()
+            };
+            let project = world.project(&arguments.services)?;
+            apply(&world, "create", &project.name.clone(), Some(project), Action::Up(options)).await
+        }
+        Command::Down(arguments) => down(&world, arguments).await,
+        Command::Ps(arguments) => ps::ps(&world, &arguments).await,
+        Command::Logs(arguments) => logs::logs(&world, arguments).await,
+        Command::Exec(arguments) => exec::exec(&world, arguments).await,
+        Command::Start(Services { services }) => lifecycle(&world, "start", services, LifecycleVerb::Start, None).await,
+        Command::Stop(Stop { services, timeout }) => lifecycle(&world, "stop", services, LifecycleVerb::Stop, timeout).await,
+        Command::Restart(Restart { services, timeout, no_deps }) => {
+            lifecycle(&world, "restart", services, LifecycleVerb::Restart { no_deps }, timeout).await
+        }
+        Command::Kill(Kill { services, signal }) => {
+            lifecycle(&world, "kill", services, LifecycleVerb::Kill { signal }, None).await
+        }
+        Command::Rm(arguments) => remove(&world, arguments).await,
+        Command::Pause(Services { services }) => lifecycle(&world, "pause", services, LifecycleVerb::Pause, None).await,
+        Command::Unpause(Services { services }) => lifecycle(&world, "unpause", services, LifecycleVerb::Unpause, None).await,
+        Command::Config(arguments) => config::config(&world, &arguments),
+        Command::Images(arguments) => lists::images(&world, &arguments).await,
+        Command::Port(arguments) => lists::port(&world, &arguments).await,
+        Command::Top(Services { services }) => lists::top(&world, &services).await,
+        Command::Ls(arguments) => lists::projects(&world, &arguments).await,
+        Command::Version(arguments) => lists::version(&arguments),
+        Command::Image(command) => lists::image(&world, command).await,
+        Command::Network(command) => lists::resource(&world, "networks", "network", command).await,
+        Command::Volume(command) => lists::resource(&world, "volumes", "volume", command).await,
+    }
+}
+
+/// Has something done to a project and shows how it goes.
+async fn apply(
+    world: &World,
+    title: &'static str,
+    name: &str,
+    project: Option<Project>,
+    action: Action,
+) -> Result<Exit, CommandError> {
+    let mut client = Client::connect(&world.supervisor).await?;
+    let request = ApplyRequest { project_name: name.to_owned(), project, action, dry_run: world.global.dry_run };
+    let mut events = client.stream("/v1/apply", &request).await?;
+    let mut progress = Progress::new(&world.global, title);
+    while let Some(event) = events.next::<Event>().await? {
+        progress.show(&event);
+        if let Event::Failed(failure) = event {
+            return Err(CommandError::Failed(failure));
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Ctrl-C cancels the command; what it asked for goes on in the supervisor.
+async fn or_interrupted(work: impl Future<Output = Result<Exit, CommandError>>) -> Result<Exit, CommandError> {
+    tokio::select! {
+        // An end either way; the supervisor finishes the step that it is in.
+        result = work => result,
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+    }
+}
+
+async fn lifecycle(
+    world: &World,
+    title: &'static str,
+    services: Vec<String>,
+    what: LifecycleVerb,
+    timeout: Option<i64>,
+) -> Result<Exit, CommandError> {
+    let (name, project) = world.name()?;
+    if let Some(project) = &project {
+        check_names(project, &services)?;
+    }
+    or_interrupted(apply(world, title, &name, project, Action::Lifecycle { services, what, timeout })).await
+}
+
+fn check_names(project: &Project, services: &[String]) -> Result<(), CommandError> {
+    let known = |name: &&String| project.services.contains_key(*name) || project.disabled_services.contains(name);
+    match services.iter().find(|name| !known(name)) {
+        Some(name) => Err(CommandError::Usage(format!("no such service: {name}"))),
+        None => Ok(()),
+    }
+}
+
+async fn down(world: &World, arguments: Down) -> Result<Exit, CommandError> {
+    let (name, project) = world.name()?;
+    let options = DownOptions {
+        services: arguments.services,
+        remove_orphans: arguments.remove_orphans,
+        volumes: arguments.volumes,
+        images: arguments.rmi,
+        timeout: arguments.timeout,
+    };
+    or_interrupted(apply(world, "down", &name, project, Action::Down(options))).await
+}
+
+async fn remove(world: &World, arguments: Rm) -> Result<Exit, CommandError> {
+    let (name, _) = world.name()?;
+    let mut client = Client::connect(&world.supervisor).await?;
+    let containers = ps::containers(&mut client, &name).await?;
+    let wanted = |it: &&rcompose_supervisor::messages::ContainerSummary| {
+        let named = arguments.services.is_empty() || arguments.services.contains(&it.service);
+        named && (arguments.stop || !matches!(it.state.as_str(), "running" | "paused" | "restarting"))
+    };
+    let going: Vec<&str> = containers.iter().filter(wanted).map(|it| it.name.as_str()).collect();
+    if going.is_empty() {
+        output::tell("No stopped containers\n");
+        return Ok(Exit::Success);
+    }
+    if !arguments.force && !confirmed(&format!("Going to remove {}", going.join(", ")))? {
+        return Ok(Exit::Success);
+    }
+    let what = LifecycleVerb::Remove { stop: arguments.stop, volumes: arguments.volumes };
+    lifecycle(world, "rm", arguments.services, what, None).await
+}
+
+/// Asks; without a terminal the answer is no.
+fn confirmed(question: &str) -> Result<bool, CommandError> {
+    use std::io::IsTerminal;
+    output::tell(&format!("? {question} [yN] "));
+    if !std::io::stdin().is_terminal() {
+        output::tell("\n");
+        return Ok(false);
+    }
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.map_err(|source| CommandError::System { doing: "read the answer".to_owned(), source })?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}

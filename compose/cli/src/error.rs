@@ -1,0 +1,59 @@
+//! What goes wrong, and how it is shown.
+
+use rcompose_model::Diagnostic;
+use rcompose_supervisor::client::ClientError;
+use rcompose_supervisor::messages::Failure;
+
+/// Why a command did not work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// The files. What is wrong with them has been shown.
+    #[error("the compose files cannot be used")]
+    Files(Vec<Diagnostic>),
+    /// The supervisor, or the way to it.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// What was asked for failed.
+    #[error("{}", .0.message)]
+    Failed(Failure),
+    /// The command line.
+    #[error("{0}")]
+    Usage(String),
+    /// A file, a terminal, a pipe.
+    #[error("failed to {doing}")]
+    System {
+        /// What was being done.
+        doing: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The reader of our output went away; nobody is left to be told.
+    #[error("the output was closed")]
+    OutputClosed,
+}
+
+impl CommandError {
+    /// `error: ... / caused by: ... / hint: ...`, as text.
+    pub(crate) fn render(&self) -> String {
+        match self {
+            Self::Files(problems) => problems.iter().map(|problem| format!("{problem}\n")).collect(),
+            Self::Failed(failure) => render(failure),
+            Self::Client(ClientError::Refused(failure)) => render(failure),
+            Self::OutputClosed => String::new(),
+            other => render(&Failure::of(other)),
+        }
+    }
+}
+
+fn render(failure: &Failure) -> String {
+    let place = failure.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+    let mut text = format!("{place}error: {}\n", failure.message);
+    for cause in &failure.causes {
+        text.push_str(&format!("  caused by: {cause}\n"));
+    }
+    if let Some(hint) = &failure.hint {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    text
+}

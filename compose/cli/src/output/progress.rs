@@ -1,0 +1,142 @@
+//! What happens, as it happens: rows that are drawn again on a terminal, plain lines elsewhere, JSON on request.
+
+use std::io::IsTerminal;
+use std::time::Instant;
+
+use rcompose_supervisor::messages::{Event, ProgressStatus};
+use unicode_width::UnicodeWidthStr;
+
+use super::{tell, warn_text};
+use crate::arguments::{Ansi, Global, Progress as Mode};
+
+/// Shows progress.
+pub(crate) struct Progress {
+    mode: Mode,
+    colour: bool,
+    dry_run: bool,
+    title: &'static str,
+    rows: Vec<Row>,
+    drawn: usize,
+}
+
+struct Row {
+    id: String,
+    text: String,
+    status: ProgressStatus,
+    began: Instant,
+    ended: Option<Instant>,
+}
+
+impl Progress {
+    pub(crate) fn new(global: &Global, title: &'static str) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let mode = match global.progress {
+            Mode::Auto if terminal && global.ansi != Ansi::Never => Mode::Tty,
+            Mode::Auto => Mode::Plain,
+            other => other,
+        };
+        let colour = match global.ansi {
+            Ansi::Always => true,
+            Ansi::Never => false,
+            Ansi::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        };
+        Self { mode, colour, dry_run: global.dry_run, title, rows: Vec::new(), drawn: 0 }
+    }
+
+    /// Shows one event.
+    pub(crate) fn show(&mut self, event: &Event) {
+        match (self.mode, event) {
+            (Mode::Json, event) => self.json(event),
+            (_, Event::Warning { text }) => {
+                self.erase();
+                warn_text(text);
+                self.draw();
+            }
+            (Mode::Quiet, _) => {}
+            (Mode::Tty, Event::Progress { id, text, status }) => {
+                self.update(id, text, *status);
+                self.erase();
+                self.draw();
+            }
+            (_, Event::Progress { id, text, .. }) => {
+                let prefix = if self.dry_run { " DRY-RUN MODE - " } else { " " };
+                tell(&format!("{prefix}{id} {text}\n"));
+            }
+            (_, Event::Plan { text, operations }) => {
+                let prefixed: String = text.lines().map(|line| format!(" DRY-RUN MODE - {line}\n")).collect();
+                tell(&prefixed);
+                if *operations == 0 {
+                    tell(" DRY-RUN MODE - nothing to do\n");
+                }
+            }
+            (_, Event::Done | Event::Failed(_)) => {}
+        }
+    }
+
+    fn json(&self, event: &Event) {
+        if let Event::Progress { id, text, status } = event {
+            let line = serde_json::json!({
+                "dry-run": self.dry_run, "id": id, "status": status, "text": text,
+            });
+            tell(&format!("{line}\n"));
+        } else if let Event::Warning { text } = event {
+            tell(&format!("{}\n", serde_json::json!({ "level": "warning", "msg": text })));
+        }
+    }
+
+    fn update(&mut self, id: &str, text: &str, status: ProgressStatus) {
+        let now = Instant::now();
+        let ended = (status != ProgressStatus::Working).then_some(now);
+        match self.rows.iter_mut().find(|row| row.id == id) {
+            Some(row) => (row.text, row.status, row.ended) = (text.to_owned(), status, ended),
+            None => self.rows.push(Row { id: id.to_owned(), text: text.to_owned(), status, began: now, ended }),
+        }
+    }
+
+    fn erase(&mut self) {
+        if self.drawn > 0 {
+            tell(&format!("\u{1b}[{}A\u{1b}[0J", self.drawn));
+            self.drawn = 0;
+        }
+    }
+
+    /// One write a frame. Rows beyond the height of the terminal are counted, not shown.
+    fn draw(&mut self) {
+        if self.mode != Mode::Tty || self.rows.is_empty() {
+            return;
+        }
+        let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
+        let columns = size.map_or(80, |size| usize::from(size.ws_col)).max(20);
+        let height = size.map_or(24, |size| usize::from(size.ws_row)).max(5);
+        let done = self.rows.iter().filter(|row| row.ended.is_some()).count();
+        let mut lines = vec![format!("[+] {} {done}/{}", self.title, self.rows.len())];
+        let hidden = self.rows.len().saturating_sub(height - 3);
+        for row in self.rows.iter().skip(hidden) {
+            lines.push(self.row(row, columns));
+        }
+        if hidden > 0 {
+            lines.push(format!(" ... {hidden} more"));
+        }
+        self.drawn = lines.len();
+        tell(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+    }
+
+    fn row(&self, row: &Row, columns: usize) -> String {
+        let (mark, colour) = match row.status {
+            ProgressStatus::Working => ("⠿", "34"),
+            ProgressStatus::Done => ("✔", "32"),
+            ProgressStatus::Warning => ("⚠", "33"),
+            ProgressStatus::Error => ("✘", "31"),
+        };
+        let time = row.ended.unwrap_or_else(Instant::now).duration_since(row.began).as_secs_f32();
+        let time = format!("{time:.1}s");
+        let widest = self.rows.iter().map(|row| row.id.width()).max().unwrap_or(0);
+        let mut body = format!(" {mark} {:<widest$}  {}", row.id, row.text);
+        let room = columns.saturating_sub(time.width() + 2);
+        while body.width() > room {
+            body.pop();
+        }
+        let gap = " ".repeat(room.saturating_sub(body.width()) + 1);
+        if self.colour { format!("\u{1b}[{colour}m{body}\u{1b}[0m{gap}{time}") } else { format!("{body}{gap}{time}") }
+    }
+}

@@ -1,0 +1,92 @@
+//! What the environment says: read once, passed down.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use rcompose_model::{Diagnostic, HostFiles, LoadRequest, Loaded, Project};
+use rcompose_supervisor::Settings;
+
+use crate::arguments::Global;
+use crate::error::CommandError;
+use crate::output;
+
+/// What commands need to know of the world around them.
+pub(crate) struct World {
+    pub(crate) global: Global,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) working_dir: PathBuf,
+    pub(crate) supervisor: Settings,
+}
+
+impl World {
+    pub(crate) fn look(global: Global) -> Result<Self, CommandError> {
+        let environment: BTreeMap<String, String> =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+        let working_dir = std::env::current_dir()
+            .map_err(|source| CommandError::System { doing: "find the working directory".to_owned(), source })?;
+        let supervisor = roots(&global, &environment);
+        Ok(Self { global, environment, working_dir, supervisor })
+    }
+
+    /// Loads the project, whatever is wrong with it.
+    pub(crate) fn load(&self, services: &[String]) -> Loaded {
+        let request = LoadRequest {
+            files: self.global.file.clone(),
+            project_name: self.global.project_name.clone(),
+            project_directory: self.global.project_directory.clone(),
+            env_files: self.global.env_file.clone(),
+            profiles: self.global.profile.clone(),
+            services: services.to_vec(),
+            environment: self.environment.clone(),
+            working_dir: self.working_dir.clone(),
+        };
+        rcompose_model::load(&request, &HostFiles)
+    }
+
+    /// The project; warnings are shown.
+    pub(crate) fn project(&self, services: &[String]) -> Result<Project, CommandError> {
+        let loaded = self.load(services);
+        match loaded.project {
+            Some(project) => {
+                loaded.diagnostics.iter().for_each(output::warn);
+                Ok(project)
+            }
+            None => Err(CommandError::Files(loaded.diagnostics)),
+        }
+    }
+
+    /// The project's name, and the project where there are files.
+    pub(crate) fn name(&self) -> Result<(String, Option<Project>), CommandError> {
+        let loaded = self.load(&[]);
+        if let Some(project) = loaded.project {
+            return Ok((project.name.clone(), Some(project)));
+        }
+        let given = self.global.project_name.clone().or_else(|| self.environment.get("COMPOSE_PROJECT_NAME").cloned());
+        let no_files = |problem: &Diagnostic| problem.message.starts_with("no configuration file provided");
+        match given {
+            Some(name) if loaded.diagnostics.iter().any(no_files) => Ok((name, None)),
+            _ => Err(CommandError::Files(loaded.diagnostics)),
+        }
+    }
+}
+
+fn roots(global: &Global, environment: &BTreeMap<String, String>) -> Settings {
+    let root = rustix::process::geteuid().is_root();
+    let home = environment.get("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
+    let data = || match (root, environment.get("XDG_DATA_HOME")) {
+        (true, _) => PathBuf::from("/var/lib/rcompose"),
+        (false, Some(folder)) => PathBuf::from(folder).join("rcompose"),
+        (false, None) => home.join(".local/share/rcompose"),
+    };
+    let run = || match (root, environment.get("XDG_RUNTIME_DIR")) {
+        (true, _) => PathBuf::from("/run/rcompose"),
+        (false, Some(folder)) => PathBuf::from(folder).join("rcompose"),
+        (false, None) => home.join(".local/run/rcompose"),
+    };
+    let pools = environment.get("RCOMPOSE_POOLS").map(|pools| pools.split(',').map(str::to_owned).collect());
+    Settings {
+        data_root: global.root.clone().unwrap_or_else(data),
+        run_root: global.run_root.clone().unwrap_or_else(run),
+        pools: pools.unwrap_or_default(),
+    }
+}

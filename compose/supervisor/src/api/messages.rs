@@ -1,0 +1,339 @@
+//! What travels over the socket: JSON, one object a line where it is a stream.
+//!
+//! The version is part of every path (`/v1/...`); a field is only ever added.
+
+use std::collections::BTreeMap;
+
+use rcompose_model::Project;
+use serde::{Deserialize, Serialize};
+
+/// Of the messages below.
+pub const VERSION: u32 = 1;
+
+/// What is to become of a project.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApplyRequest {
+    /// Its name.
+    pub project_name: String,
+    /// What the files say, where they were read.
+    pub project: Option<Project>,
+    /// What is asked for.
+    pub action: Action,
+    /// Nothing is done; the plan is shown.
+    pub dry_run: bool,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// Make what the files ask for.
+    Up(UpOptions),
+    /// Take it away.
+    Down(DownOptions),
+    /// Containers as they are.
+    Lifecycle {
+        /// Only of these services; empty is all.
+        services: Vec<String>,
+        /// What.
+        what: LifecycleVerb,
+        /// Seconds, instead of the grace periods.
+        timeout: Option<i64>,
+    },
+}
+
+/// What `up` and `create` ask for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the flags of the command, which documents them")]
+pub struct UpOptions {
+    pub services: Vec<String>,
+    pub no_deps: bool,
+    pub no_start: bool,
+    pub force_recreate: bool,
+    pub no_recreate: bool,
+    pub always_recreate_deps: bool,
+    pub remove_orphans: bool,
+    pub renew_anonymous_volumes: bool,
+    pub scale: BTreeMap<String, u32>,
+    pub timeout: Option<i64>,
+    pub wait: bool,
+    pub wait_timeout: Option<u64>,
+}
+
+/// What `down` asks for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the flags of the command, which documents them")]
+pub struct DownOptions {
+    pub services: Vec<String>,
+    pub remove_orphans: bool,
+    pub volumes: bool,
+    /// `local` or `all`.
+    pub images: Option<String>,
+    pub timeout: Option<i64>,
+}
+
+/// What happens to containers as they are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the commands of that name document them")]
+pub enum LifecycleVerb {
+    Start,
+    Stop,
+    Restart { no_deps: bool },
+    Kill { signal: String },
+    Pause,
+    Unpause,
+    Remove { stop: bool, volumes: bool },
+}
+
+/// One line of the answer to [`ApplyRequest`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A resource changes.
+    Progress {
+        /// `Container shop-web-1`.
+        id: String,
+        /// `Creating`, `Created`, ...
+        text: String,
+        /// Whether it is still going on.
+        status: ProgressStatus,
+    },
+    /// Something to know.
+    Warning {
+        /// What.
+        text: String,
+    },
+    /// The plan, of a dry run.
+    Plan {
+        /// One operation a line.
+        text: String,
+        /// How many.
+        operations: usize,
+    },
+    /// It is done.
+    Done,
+    /// It is not.
+    Failed(Failure),
+}
+
+/// How far a resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the words of docker compose")]
+pub enum ProgressStatus {
+    Working,
+    Done,
+    Warning,
+    Error,
+}
+
+/// What failed, why, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What failed.
+    pub message: String,
+    /// Why, outermost first.
+    pub causes: Vec<String>,
+    /// Where the files are at fault: `file:line:column`.
+    pub place: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// From an error and everything behind it.
+    pub fn of(error: &dyn std::error::Error) -> Self {
+        let mut causes = Vec::new();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        Self { message: error.to_string(), causes, place: None, hint: None }
+    }
+
+    /// From a sentence.
+    pub fn text(message: impl Into<String>) -> Self {
+        Self { message: message.into(), causes: Vec::new(), place: None, hint: None }
+    }
+}
+
+/// A container, as `ps` shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ContainerSummary {
+    /// 64 hex digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its project.
+    pub project: String,
+    /// Its service.
+    pub service: String,
+    /// From 1; 0 for one-off containers.
+    pub number: u32,
+    /// As the service names it.
+    pub image: String,
+    /// Its id.
+    pub image_id: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Seconds since 1970.
+    pub created: i64,
+    /// Nanoseconds since 1970.
+    pub started_at: Option<i64>,
+    /// Nanoseconds since 1970.
+    pub finished_at: Option<i64>,
+    /// `created`, `running`, `paused`, `restarting`, `exited`, `removing`.
+    pub state: String,
+    /// `starting`, `healthy`, `unhealthy`, or empty.
+    pub health: String,
+    /// Of the last end.
+    pub exit_code: i32,
+    /// The kernel killed a process of it for want of memory.
+    pub oom_killed: bool,
+    /// How often its policy started it again.
+    pub restarts: u32,
+    /// Published ports.
+    pub ports: Vec<PortSummary>,
+    /// `80/tcp`, not published.
+    pub exposed: Vec<String>,
+    /// Names.
+    pub networks: Vec<String>,
+    /// Names.
+    pub volumes: Vec<String>,
+    /// All of them.
+    pub labels: BTreeMap<String, String>,
+    /// Why it could not be started.
+    pub failure: Option<String>,
+}
+
+/// A published port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PortSummary {
+    /// Address of the host.
+    #[serde(rename = "URL")]
+    pub url: String,
+    /// Port of the container.
+    pub target_port: u16,
+    /// Port of the host.
+    pub published_port: u16,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+}
+
+/// Which output is wanted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogsRequest {
+    /// Project.
+    pub project: String,
+    /// Only of these services; empty is all.
+    pub services: Vec<String>,
+    /// What comes later too.
+    pub follow: bool,
+    /// Only the last so many lines of each container.
+    pub tail: Option<usize>,
+    /// Nanoseconds since 1970.
+    pub since: Option<i64>,
+    /// Nanoseconds since 1970.
+    pub until: Option<i64>,
+    /// Ends when no container runs any more.
+    pub until_ended: bool,
+}
+
+/// One line of output, or an end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum LogEvent {
+    /// A line.
+    Line {
+        /// Name of the container.
+        container: String,
+        /// Its service.
+        service: String,
+        /// `stdout` or `stderr`.
+        stream: String,
+        /// Nanoseconds since 1970.
+        time: i64,
+        /// With its newline, unless it goes on.
+        text: String,
+    },
+    /// A container ended.
+    Exited {
+        /// Name of the container.
+        container: String,
+        /// Its service.
+        service: String,
+        /// Status.
+        code: i32,
+        /// Its policy starts it again.
+        restarting: bool,
+    },
+}
+
+/// Another process in a container.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the flags of the command, which documents them")]
+pub struct ExecMessage {
+    pub project: String,
+    pub service: String,
+    pub index: u32,
+    pub command: Vec<String>,
+    pub environment: Vec<(String, Option<String>)>,
+    pub user: Option<String>,
+    pub working_dir: Option<String>,
+    pub tty: bool,
+    pub stdin_open: bool,
+    pub privileged: bool,
+    pub detached: bool,
+}
+
+/// An image, as `image ls` shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImageSummary {
+    /// With `sha256:`.
+    pub id: String,
+    /// References that stand for it.
+    pub tags: Vec<String>,
+    /// RFC 3339.
+    pub created: Option<String>,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A project, as `ls` shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProjectSummary {
+    /// Its name.
+    pub name: String,
+    /// `running(2)`.
+    pub status: String,
+    /// Comma-separated.
+    pub config_files: String,
+}
+
+/// A network or volume, as the lists show it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ResourceSummary {
+    /// Its name.
+    pub name: String,
+    /// `bridge` or `local`.
+    pub driver: String,
+    /// Everything, in Docker's words.
+    pub inspect: serde_json::Value,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Hello {
+    /// Of the messages.
+    pub api: u32,
+    /// Of the program.
+    pub version: String,
+    /// Number of the process.
+    pub pid: u32,
+}

@@ -1,0 +1,119 @@
+//! Streams: lines of JSON, bodies as readers, and connections that become frames.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use hyper_util::rt::TokioIo;
+use rcompose_engine::{EngineError, ExecRequest};
+use rcompose_plan::labels;
+use serde::Serialize;
+use tokio::io::copy_bidirectional;
+use tokio::sync::mpsc;
+
+use super::{Refusal, Shared};
+use crate::messages::{ExecMessage, Failure};
+
+/// Messages as they come, one a line.
+pub(super) fn lines<T: Serialize + Send + 'static>(receiver: mpsc::Receiver<T>) -> Response {
+    let stream = futures_util::stream::unfold(receiver, |mut receiver| async move {
+        let message = receiver.recv().await?;
+        let mut line = serde_json::to_vec(&message).expect("messages have a JSON form");
+        line.push(b'\n');
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(line)), receiver))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(stream)).into_response()
+}
+
+/// A request's body for code that blocks.
+pub(super) fn body_reader(body: Body) -> impl std::io::Read + Send + 'static {
+    let stream = body.into_data_stream().map(|chunk| chunk.map_err(std::io::Error::other));
+    tokio_util::io::SyncIoBridge::new(tokio_util::io::StreamReader::new(stream))
+}
+
+/// Has the connection carry frames between the client and a process; the supervisor only copies bytes.
+fn carry_frames(mut request: Request, stream: std::os::unix::net::UnixStream, ended: impl FnOnce() + Send + 'static) -> Response {
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let carried = async {
+            stream.set_nonblocking(true)?;
+            let mut process = tokio::net::UnixStream::from_std(stream)?;
+            let mut client = TokioIo::new(upgrade.await.map_err(std::io::Error::other)?);
+            copy_bidirectional(&mut client, &mut process).await
+        };
+        // Either side may have gone; the process has been told by its end of the stream.
+        let _ = carried.await;
+        // What is left to do waits for the process's end.
+        let _ = tokio::task::spawn_blocking(ended).await;
+    });
+    (StatusCode::SWITCHING_PROTOCOLS, [(header::CONNECTION, "upgrade"), (header::UPGRADE, "rcompose-frames")]).into_response()
+}
+
+/// Another process in the container of a service.
+pub(super) async fn exec(State(supervisor): State<Shared>, request: Request) -> Result<Response, Refusal> {
+    let message = request.headers().get("x-rcompose-exec").and_then(|value| value.to_str().ok());
+    let message: ExecMessage =
+        message.and_then(|text| serde_json::from_str(text).ok()).ok_or_else(|| Failure::text("the request names no process"))?;
+    let id = find(&supervisor, &message)?;
+    let wanted = ExecRequest {
+        command: message.command,
+        environment: message.environment,
+        user: message.user,
+        working_dir: message.working_dir,
+        tty: message.tty,
+        stdin_open: message.stdin_open,
+        privileged: message.privileged,
+        detached: message.detached,
+    };
+    let engine = supervisor.engine.clone();
+    let started = crate::keep::blocking(move || engine.exec(&id, &wanted)).await;
+    let exec = match started {
+        Ok(exec) => exec,
+        Err(error) => {
+            let code = error.exit_code();
+            let failure = Failure { hint: Some(format!("exit status {code}")), ..Failure::of(&error) };
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, [("x-rcompose-exit", code.to_string())], Json(failure)).into_response());
+        }
+    };
+    let (stream, helper) = exec.into_parts();
+    if message.detached {
+        tokio::task::spawn_blocking(move || helper.reap());
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    Ok(carry_frames(request, stream, move || helper.reap()))
+}
+
+/// The running container of a service: the lowest number, unless one is named.
+fn find(supervisor: &Arc<crate::supervisor::Supervisor>, message: &ExecMessage) -> Result<String, Failure> {
+    let mut running: Vec<_> = supervisor
+        .summaries(Some(&message.project))
+        .into_iter()
+        .filter(|it| it.service == message.service && matches!(it.state.as_str(), "running" | "paused"))
+        .collect();
+    let one_off = |labels_of: &std::collections::BTreeMap<String, String>| {
+        labels_of.get(labels::ONE_OFF).map(String::as_str) == Some("True")
+    };
+    running.sort_by_key(|it| (one_off(&it.labels), it.number));
+    let found = running.into_iter().find(|it| message.index == 0 || it.number == message.index);
+    found.map(|it| it.id).ok_or_else(|| {
+        Failure::text(match message.index {
+            0 => format!("service \"{}\" is not running", message.service),
+            index => format!("service \"{}\" is not running container #{index}", message.service),
+        })
+    })
+}
+
+/// Input and output of a container's first process.
+pub(super) async fn attach(
+    State(supervisor): State<Shared>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let stream = supervisor.engine.attach(&id).map_err(|error: EngineError| Refusal::from(error))?;
+    Ok(carry_frames(request, stream, || {}))
+}

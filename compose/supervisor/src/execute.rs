@@ -1,0 +1,436 @@
+//! Carrying a plan out: as wide as its edges allow, each operation told while it runs and when it is done.
+//!
+//! What waits for something that failed is not tried. What was done stays done: the next plan goes on from there.
+
+mod request;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use petgraph::stable_graph::NodeIndex;
+use rcompose_engine::network::NetworkSpec;
+use rcompose_engine::volume::VolumeSpec;
+use rcompose_engine::{Engine, EngineError, State};
+use rcompose_model::Project;
+use rcompose_model::project::{Condition, RestartPolicy};
+use rcompose_plan::{ContainerRef, Operation, Plan, fingerprint, labels};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+pub(crate) use request::apply;
+
+use crate::health::Health;
+use crate::keep::{Phase, blocking};
+use crate::messages::{Event, Failure, ProgressStatus};
+use crate::supervisor::Supervisor;
+use crate::translate;
+
+/// Where events go. Bounded: a client that does not read holds its own command up, nobody else's.
+pub(crate) type Events = mpsc::Sender<Event>;
+
+pub(crate) async fn tell(events: &Events, event: Event) {
+    // A client that went away does not stop what it asked for.
+    let _ = events.send(event).await;
+}
+
+async fn progress(events: &Events, id: &str, text: &str, status: ProgressStatus) {
+    tell(events, Event::Progress { id: id.to_owned(), text: text.to_owned(), status }).await;
+}
+
+/// What the operations of one plan share.
+struct Run {
+    supervisor: Arc<Supervisor>,
+    project: Option<Project>,
+    project_name: String,
+    events: Events,
+}
+
+/// Carries a plan out; gives what failed.
+pub(crate) async fn execute(
+    supervisor: &Arc<Supervisor>,
+    plan: Plan,
+    project: Option<&Project>,
+    project_name: &str,
+    events: &Events,
+) -> Vec<Failure> {
+    let run = Arc::new(Run {
+        supervisor: supervisor.clone(),
+        project: project.cloned(),
+        project_name: project_name.to_owned(),
+        events: events.clone(),
+    });
+    let mut waiting: BTreeMap<NodeIndex, usize> =
+        plan.in_order().into_iter().map(|index| (index, plan.before(index).count())).collect();
+    let mut running: JoinSet<(NodeIndex, Result<(), Failure>)> = JoinSet::new();
+    let mut failures = Vec::new();
+    let begin = |index: NodeIndex, running: &mut JoinSet<_>| {
+        let (run, operation) = (run.clone(), plan.graph()[index].operation.clone());
+        running.spawn(async move { (index, run.carry_out(&operation).await) });
+    };
+    let ready: Vec<NodeIndex> = waiting.iter().filter(|(_, count)| **count == 0).map(|(index, _)| *index).collect();
+    ready.into_iter().for_each(|index| begin(index, &mut running));
+    while let Some(done) = running.join_next().await {
+        match done {
+            Ok((index, Ok(()))) => {
+                for later in plan.after(index) {
+                    if let Some(count) = waiting.get_mut(&later) {
+                        *count -= 1;
+                        if *count == 0 {
+                            begin(later, &mut running);
+                        }
+                    }
+                }
+            }
+            Ok((_, Err(failure))) => failures.push(failure),
+            Err(error) => failures.push(Failure::text(format!("an operation ended unexpectedly: {error}"))),
+        }
+    }
+    failures
+}
+
+impl Run {
+    async fn carry_out(&self, operation: &Operation) -> Result<(), Failure> {
+        let (id, doing, done) = words(operation);
+        if !doing.is_empty() {
+            progress(&self.events, &id, doing, ProgressStatus::Working).await;
+        }
+        let result = self.perform(operation).await;
+        match &result {
+            Ok(()) if !done.is_empty() => progress(&self.events, &id, done, ProgressStatus::Done).await,
+            Ok(()) => {}
+            Err(failure) => {
+                let text = std::iter::once(&failure.message).chain(&failure.causes).cloned().collect::<Vec<_>>().join(": ");
+                progress(&self.events, &id, &format!("Error {text}"), ProgressStatus::Error).await;
+            }
+        }
+        result
+    }
+
+    async fn perform(&self, operation: &Operation) -> Result<(), Failure> {
+        let keeper = &self.supervisor.keeper;
+        match operation {
+            Operation::EnsureImage { reference, optional, .. } => self.ensure_image(reference, *optional),
+            Operation::CreateNetwork { key, .. } => {
+                self.with_engine(self.network_spec(key)?, |engine, spec| {
+                    engine.networks().create(spec).map(drop).map_err(EngineError::from)
+                })
+                .await
+            }
+            Operation::RemoveNetwork { name } => {
+                let removed = self.with_engine_raw(name.clone(), |engine, name| Ok(engine.networks().remove(&name)?)).await;
+                self.unless_in_use(&format!("Network {name}"), removed).await
+            }
+            Operation::CreateVolume { key, .. } => {
+                self.with_engine(self.volume_spec(key)?, |engine, spec| {
+                    engine.volumes().ensure(spec).map(drop).map_err(EngineError::from)
+                })
+                .await
+            }
+            Operation::RemoveVolume { name } => {
+                let removed = self.with_engine_raw(name.clone(), |engine, name| engine.remove_volume(&name)).await;
+                self.unless_in_use(&format!("Volume {name}"), removed).await
+            }
+            Operation::RemoveImage { reference } => {
+                let removed =
+                    self.with_engine_raw(reference.clone(), |engine, name| engine.remove_image(&name, false).map(drop)).await;
+                self.unless_in_use(&format!("Image {reference}"), removed).await
+            }
+            Operation::CreateContainer { service, number, name, replaces, renew_anonymous_volumes } => {
+                self.create(service, *number, name, replaces.as_ref().filter(|_| !renew_anonymous_volumes)).await
+            }
+            Operation::RenameContainer { container, name } => {
+                let id = self.id_of(container)?;
+                self.with_engine((id, name.clone()), |engine, (id, name)| engine.rename(&id, &name)).await
+            }
+            Operation::StartContainer { container } => {
+                let id = self.id_of(container)?;
+                let policy = self.policy(&container.service);
+                keeper.start(&id, policy).await.map_err(|error| self.explain(container, &error))
+            }
+            Operation::StopContainer { container, timeout } => {
+                let id = self.id_of(container)?;
+                keeper.stop(&id, *timeout).await.map_err(|error| Failure::of(&error))
+            }
+            Operation::KillContainer { container, signal } => {
+                let id = self.id_of(container)?;
+                keeper.kill(&id, signal).map_err(|error| Failure::of(&error))
+            }
+            Operation::PauseContainer { container } | Operation::UnpauseContainer { container } => {
+                let paused = matches!(operation, Operation::PauseContainer { .. });
+                let id = self.id_of(container)?;
+                keeper.set_paused(&id, paused).await.map_err(|error| Failure::of(&error))
+            }
+            Operation::RemoveContainer { container, volumes } => {
+                let id = self.id_of(container)?;
+                let volumes = *volumes;
+                keeper.forget(&id);
+                self.with_engine(id, move |engine, id| engine.remove(&id, volumes)).await
+            }
+            Operation::Await { service, condition, required } => self.wait_for(service, *condition, *required).await,
+        }
+    }
+
+    async fn with_engine_raw<A: Send + 'static>(
+        &self,
+        argument: A,
+        work: impl FnOnce(&Engine, A) -> Result<(), EngineError> + Send + 'static,
+    ) -> Result<(), EngineError> {
+        let engine = self.supervisor.engine.clone();
+        blocking(move || work(&engine, argument)).await
+    }
+
+    async fn with_engine<A: Send + 'static>(
+        &self,
+        argument: A,
+        work: impl FnOnce(&Engine, A) -> Result<(), EngineError> + Send + 'static,
+    ) -> Result<(), Failure> {
+        self.with_engine_raw(argument, work).await.map_err(|error| Failure::of(&error))
+    }
+
+    /// Something that others use stays, and that is no failure; what is gone already is what was wanted.
+    async fn unless_in_use(&self, id: &str, result: Result<(), EngineError>) -> Result<(), Failure> {
+        match result {
+            Err(error) if error.is_in_use() => {
+                progress(&self.events, id, "Resource is still in use", ProgressStatus::Warning).await;
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other.map_err(|error| Failure::of(&error)),
+        }
+    }
+
+    fn ensure_image(&self, reference: &str, optional: bool) -> Result<(), Failure> {
+        if optional || self.supervisor.engine.images().id_of(reference).is_some() {
+            return Ok(());
+        }
+        let mut failure = Failure::text(format!("image `{reference}` is not in the store"));
+        failure.hint = Some(match reference.strip_prefix("rootfs:") {
+            Some(path) => format!("make the directory {path}"),
+            None => "load it with `rcompose image load -i FILE`: pulling from a registry is not supported yet".to_owned(),
+        });
+        Err(failure)
+    }
+
+    fn project(&self) -> Result<&Project, Failure> {
+        self.project.as_ref().ok_or_else(|| Failure::text("this needs the project's files"))
+    }
+
+    fn own_labels(
+        &self,
+        own: &std::collections::BTreeMap<String, String>,
+        key_label: &str,
+        key: &str,
+        hash: String,
+    ) -> BTreeMap<String, String> {
+        let mut all = own.clone();
+        let ours = [
+            (labels::PROJECT, self.project_name.clone()),
+            (key_label, key.to_owned()),
+            (labels::CONFIG_HASH, hash),
+            (labels::VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+        ];
+        all.extend(ours.map(|(name, value)| (name.to_owned(), value)));
+        all
+    }
+
+    fn network_spec(&self, key: &str) -> Result<NetworkSpec, Failure> {
+        let network = self.project()?.networks.get(key).ok_or_else(|| Failure::text(format!("no network `{key}`")))?;
+        let pool = network.ipam.first();
+        let parse = |text: &Option<String>| match text {
+            Some(text) => text.parse().map(Some).map_err(|_| Failure::text(format!("network {key}: `{text}` is no IPv4 subnet"))),
+            None => Ok(None),
+        };
+        let v4 = |address: &std::net::IpAddr| match address {
+            std::net::IpAddr::V4(address) => Some(*address),
+            std::net::IpAddr::V6(_) => None,
+        };
+        let option = |name: &str| network.driver_opts.get(name);
+        Ok(NetworkSpec {
+            name: network.name.clone(),
+            driver: network.driver.clone(),
+            internal: network.internal,
+            masquerade: option("com.docker.network.bridge.enable_ip_masquerade").is_none_or(|value| value != "false"),
+            subnet: pool.map(|pool| parse(&pool.subnet)).transpose()?.flatten(),
+            ip_range: pool.map(|pool| parse(&pool.ip_range)).transpose()?.flatten(),
+            gateway: pool.and_then(|pool| pool.gateway.as_ref().and_then(v4)),
+            reserved: pool.map(|pool| pool.aux_addresses.values().filter_map(v4).collect()).unwrap_or_default(),
+            bridge_name: option("com.docker.network.bridge.name").cloned(),
+            mtu: option("com.docker.network.driver.mtu").and_then(|text| text.parse().ok()),
+            labels: self.own_labels(&network.labels, labels::NETWORK, key, fingerprint::network(network)),
+        })
+    }
+
+    fn volume_spec(&self, key: &str) -> Result<VolumeSpec, Failure> {
+        let volume = self.project()?.volumes.get(key).ok_or_else(|| Failure::text(format!("no volume `{key}`")))?;
+        Ok(VolumeSpec {
+            name: volume.name.clone(),
+            labels: self.own_labels(&volume.labels, labels::VOLUME, key, fingerprint::volume(volume)),
+            options: BTreeMap::new(),
+            anonymous: false,
+        })
+    }
+
+    async fn create(&self, service: &str, number: u32, name: &str, replaces: Option<&ContainerRef>) -> Result<(), Failure> {
+        let project = self.project()?;
+        let service = project.services.get(service).ok_or_else(|| Failure::text(format!("no service `{service}`")))?;
+        let spec = translate::container(project, service, number, name).map_err(|error| Failure::of(&error))?;
+        let inherits = replaces.and_then(|container| container.id.clone());
+        self.with_engine((spec, inherits), |engine, (spec, inherits)| engine.create(spec, inherits.as_deref()).map(drop)).await
+    }
+
+    fn id_of(&self, container: &ContainerRef) -> Result<String, Failure> {
+        if let Some(id) = &container.id {
+            return Ok(id.clone());
+        }
+        let found = self.supervisor.engine.find(&container.name);
+        found.map(|it| it.record.id.to_string()).ok_or_else(|| Failure::text(format!("no container `{}`", container.name)))
+    }
+
+    fn policy(&self, service: &str) -> RestartPolicy {
+        let known = self.project.as_ref().and_then(|project| project.services.get(service).map(|service| service.restart));
+        let applied = || self.supervisor.applied(&self.project_name)?.services.get(service).map(|service| service.restart);
+        known.or_else(applied).unwrap_or_default()
+    }
+
+    /// A start that failed, with the line that is behind it.
+    fn explain(&self, container: &ContainerRef, error: &EngineError) -> Failure {
+        let mut failure = Failure::of(error);
+        let place =
+            self.project.as_ref().and_then(|project| project.origins.find(&format!("services.{}", container.service)).cloned());
+        failure.place = place.map(|place| place.to_string());
+        if failure.message.contains("port is already allocated") {
+            failure.hint = Some("stop what holds the port, or publish another one".to_owned());
+        }
+        failure
+    }
+
+    async fn wait_for(&self, service: &str, condition: Condition, required: bool) -> Result<(), Failure> {
+        let waited = self.wait_for_all(service, condition).await;
+        match waited {
+            Err(failure) if !required => {
+                let text = format!("optional dependency {service}: {}", failure.message);
+                tell(&self.events, Event::Warning { text }).await;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn wait_for_all(&self, service: &str, condition: Condition) -> Result<(), Failure> {
+        let is_replica = |label: &BTreeMap<String, String>| {
+            label.get(labels::SERVICE).map(String::as_str) == Some(service)
+                && label.get(labels::ONE_OFF).map(String::as_str) != Some("True")
+        };
+        let containers = self.supervisor.containers(Some(&self.project_name));
+        for container in containers.iter().filter(|container| is_replica(&container.record.spec.labels)) {
+            let (id, name) = (container.record.id.to_string(), &container.record.spec.name);
+            let label = format!("Container {name}");
+            progress(&self.events, &label, "Waiting", ProgressStatus::Working).await;
+            let reached = match condition {
+                Condition::ServiceStarted => continue,
+                Condition::ServiceHealthy => self.wait_healthy(&id, name).await,
+                Condition::ServiceCompletedSuccessfully => self.wait_completed(&id, service, container).await,
+            };
+            match reached {
+                Ok(word) => progress(&self.events, &label, word, ProgressStatus::Done).await,
+                Err(failure) => {
+                    progress(&self.events, &label, "Error", ProgressStatus::Error).await;
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait_healthy(&self, id: &str, name: &str) -> Result<&'static str, Failure> {
+        let gone = || Failure::text(format!("dependency failed to start: container {name} is not running"));
+        let mut changes = self.supervisor.keeper.subscribe(id).ok_or_else(gone)?;
+        let settled = |status: &crate::keep::Status| {
+            status.health.is_none_or(|health| health != Health::Starting) || matches!(status.phase, Phase::Exited { .. })
+        };
+        let status = *changes.wait_for(settled).await.map_err(|_| gone())?;
+        match (status.phase, status.health) {
+            (Phase::Exited { code }, _) => {
+                Err(Failure::text(format!("dependency failed to start: container {name} exited ({code})")))
+            }
+            (_, Some(Health::Healthy)) => Ok("Healthy"),
+            (_, Some(_)) => Err(Failure::text(format!("dependency failed to start: container {name} is unhealthy"))),
+            (_, None) => {
+                Err(Failure::text(format!("dependency failed to start: container {name} has no healthcheck configured")))
+            }
+        }
+    }
+
+    async fn wait_completed(
+        &self,
+        id: &str,
+        service: &str,
+        container: &rcompose_engine::Container,
+    ) -> Result<&'static str, Failure> {
+        self.supervisor.keeper.wait_ended(id).await;
+        let state = self.supervisor.engine.get(id).map_or_else(|_| container.state.clone(), |it| it.state);
+        match state {
+            State::Exited(record) if record.code == 0 => Ok("Exited"),
+            State::Exited(record) => {
+                Err(Failure::text(format!("service \"{service}\" didn't complete successfully: exit {}", record.code)))
+            }
+            _ => Err(Failure::text(format!("service \"{service}\" didn't complete"))),
+        }
+    }
+
+    /// Waits until every container that the plan is about is healthy, or runs where it has no health check.
+    pub(crate) async fn settle(&self, services: &[String]) -> Result<(), Failure> {
+        for container in self.supervisor.containers(Some(&self.project_name)) {
+            let label = |name: &str| container.record.spec.labels.get(name).cloned().unwrap_or_default();
+            let named = services.is_empty() || services.contains(&label(labels::SERVICE));
+            if !named || label(labels::ONE_OFF) == "True" {
+                continue;
+            }
+            let (id, name) = (container.record.id.to_string(), container.record.spec.name.clone());
+            let Some(status) = self.supervisor.keeper.status(&id) else { continue };
+            let progress_id = format!("Container {name}");
+            match (status.phase, status.health) {
+                (Phase::Exited { code }, _) => return Err(Failure::text(format!("container {name} exited ({code})"))),
+                (_, None) => progress(&self.events, &progress_id, "Healthy", ProgressStatus::Done).await,
+                (_, Some(_)) => {
+                    progress(&self.events, &progress_id, "Waiting", ProgressStatus::Working).await;
+                    self.wait_healthy(&id, &name).await.map_err(|failure| {
+                        Failure::text(failure.message.trim_start_matches("dependency failed to start: ").to_owned())
+                    })?;
+                    progress(&self.events, &progress_id, "Healthy", ProgressStatus::Done).await;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The resource of an operation, and the words for it while it runs and when it is done.
+fn words(operation: &Operation) -> (String, &'static str, &'static str) {
+    let container = |it: &ContainerRef| format!("Container {}", it.name);
+    match operation {
+        // An image that is there is not worth a line.
+        Operation::EnsureImage { reference, .. } => (format!("Image {reference}"), "", ""),
+        Operation::CreateNetwork { name, .. } => (format!("Network {name}"), "Creating", "Created"),
+        Operation::RemoveNetwork { name } => (format!("Network {name}"), "Removing", "Removed"),
+        Operation::CreateVolume { name, .. } => (format!("Volume {name}"), "Creating", "Created"),
+        Operation::RemoveVolume { name } => (format!("Volume {name}"), "Removing", "Removed"),
+        Operation::RemoveImage { reference } => (format!("Image {reference}"), "Removing", "Removed"),
+        Operation::CreateContainer { replaces: Some(old), .. } => (container(old), "Recreate", "Recreated"),
+        Operation::CreateContainer { name, .. } => (format!("Container {name}"), "Creating", "Created"),
+        Operation::RenameContainer { container: it, .. } => (container(it), "", ""),
+        Operation::StartContainer { container: it } => (container(it), "Starting", "Started"),
+        Operation::StopContainer { container: it, .. } => (container(it), "Stopping", "Stopped"),
+        Operation::KillContainer { container: it, .. } => (container(it), "Killing", "Killed"),
+        Operation::PauseContainer { container: it } => (container(it), "", "Paused"),
+        Operation::UnpauseContainer { container: it } => (container(it), "", "Unpaused"),
+        Operation::RemoveContainer { container: it, .. } => (container(it), "Removing", "Removed"),
+        Operation::Await { service, .. } => (format!("Service {service}"), "", ""),
+    }
+}
+
+/// Seconds of a command line as a time; negative is for ever.
+pub(crate) fn seconds(timeout: Option<i64>) -> Option<Duration> {
+    timeout.map(|seconds| u64::try_from(seconds).map_or(Duration::from_secs(u64::from(u32::MAX)), Duration::from_secs))
+}

@@ -1,0 +1,184 @@
+//! From a request to plans, and what they come to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcompose_model::Project;
+use rcompose_plan::{Down, ImageRemoval, ImageRequest, Lifecycle, Plan, PlanError, Recreate, Up, down, images, lifecycle, up};
+
+use super::{Events, Run, execute, progress, seconds, tell};
+use crate::messages::{Action, ApplyRequest, DownOptions, Event, Failure, LifecycleVerb, ProgressStatus, UpOptions};
+use crate::supervisor::Supervisor;
+
+/// Does what is asked for; everything that happens goes to `events`, the last of which says how it ended.
+pub(crate) async fn apply(supervisor: Arc<Supervisor>, request: ApplyRequest, events: Events) {
+    let lock = supervisor.lock_of(&request.project_name);
+    let guard = if let Ok(guard) = lock.try_lock() {
+        guard
+    } else {
+        let text = format!("waiting for another command on project {}", request.project_name);
+        tell(&events, Event::Warning { text }).await;
+        lock.lock().await
+    };
+    let failures = match &request.action {
+        Action::Up(options) => bring_up(&supervisor, &request, options, &events).await,
+        Action::Down(options) => take_down(&supervisor, &request, options, &events).await,
+        Action::Lifecycle { services, what, timeout } => {
+            let observed = supervisor.observe(&request.project_name, request.project.as_ref());
+            let plan = lifecycle(&observed, services, &verb(what, *timeout));
+            run_plan(&supervisor, &request, plan, &events).await
+        }
+    };
+    drop(guard);
+    let last = match failures.into_iter().next() {
+        Some(failure) => Event::Failed(failure),
+        None => Event::Done,
+    };
+    tell(&events, last).await;
+}
+
+fn refused(error: &PlanError) -> Failure {
+    let mut failure = Failure::of(error);
+    failure.place = error.place().map(ToString::to_string);
+    failure.hint = error.hint();
+    failure
+}
+
+async fn run_plan(
+    supervisor: &Arc<Supervisor>,
+    request: &ApplyRequest,
+    plan: Result<Plan, PlanError>,
+    events: &Events,
+) -> Vec<Failure> {
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(error) => return vec![refused(&error)],
+    };
+    for text in plan.warnings() {
+        tell(events, Event::Warning { text: text.clone() }).await;
+    }
+    if request.dry_run {
+        let (text, operations) = (plan.to_string(), plan.graph().node_count());
+        tell(events, Event::Plan { text, operations }).await;
+        return Vec::new();
+    }
+    execute(supervisor, plan, request.project.as_ref(), &request.project_name, events).await
+}
+
+async fn bring_up(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options: &UpOptions, events: &Events) -> Vec<Failure> {
+    let Some(project) = &request.project else { return vec![Failure::text("no configuration file provided: not found")] };
+    let wanted = ImageRequest { services: options.services.clone(), no_deps: options.no_deps, policy: None };
+    if !request.dry_run {
+        let failures = run_plan(supervisor, request, images(project, &wanted), events).await;
+        if !failures.is_empty() {
+            return failures;
+        }
+    }
+    let observed = supervisor.observe(&project.name, Some(project));
+    let plan = up(project, &observed, &up_request(options));
+    let mut running: Vec<String> = Vec::new();
+    if let Ok(plan) = &plan {
+        running = untouched(&observed, plan);
+    }
+    if !request.dry_run {
+        supervisor.remember(&merged_ledger(supervisor, project));
+    }
+    for name in running {
+        progress(events, &format!("Container {name}"), "Running", ProgressStatus::Done).await;
+    }
+    let failures = run_plan(supervisor, request, plan, events).await;
+    if failures.is_empty() && options.wait && !request.dry_run {
+        return wait(supervisor, project, options, events).await;
+    }
+    failures
+}
+
+/// What was applied for services that are not part of this run stays known.
+fn merged_ledger(supervisor: &Supervisor, project: &Project) -> Project {
+    let mut ledger = project.clone();
+    for (name, service) in supervisor.applied(&project.name).map(|it| it.services).unwrap_or_default() {
+        ledger.services.entry(name).or_insert(service);
+    }
+    ledger
+}
+
+async fn wait(supervisor: &Arc<Supervisor>, project: &Project, options: &UpOptions, events: &Events) -> Vec<Failure> {
+    let run = Run {
+        supervisor: supervisor.clone(),
+        project: Some(project.clone()),
+        project_name: project.name.clone(),
+        events: events.clone(),
+    };
+    let settled = run.settle(&options.services);
+    let result = match options.wait_timeout.filter(|seconds| *seconds > 0) {
+        Some(limit) => match tokio::time::timeout(Duration::from_secs(limit), settled).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::text(format!("application not healthy after {limit}s"))),
+        },
+        None => settled.await,
+    };
+    result.err().into_iter().collect()
+}
+
+/// Containers that run and that the plan leaves alone.
+fn untouched(observed: &rcompose_plan::Observed, plan: &Plan) -> Vec<String> {
+    let text = plan.to_string();
+    let alive = observed.containers.iter().filter(|container| container.state.is_alive());
+    alive.filter(|container| !text.contains(&format!("`{}`", container.name))).map(|container| container.name.clone()).collect()
+}
+
+fn up_request(options: &UpOptions) -> Up {
+    let recreate = match (options.force_recreate, options.no_recreate) {
+        (true, _) => Recreate::Always,
+        (false, true) => Recreate::Never,
+        (false, false) => Recreate::Changed,
+    };
+    Up {
+        services: options.services.clone(),
+        no_deps: options.no_deps,
+        no_start: options.no_start,
+        recreate,
+        recreate_dependencies: if options.always_recreate_deps { Recreate::Always } else { Recreate::Changed },
+        remove_orphans: options.remove_orphans,
+        renew_anonymous_volumes: options.renew_anonymous_volumes,
+        scale: options.scale.clone(),
+        timeout: seconds(options.timeout),
+    }
+}
+
+async fn take_down(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options: &DownOptions, events: &Events) -> Vec<Failure> {
+    let name = &request.project_name;
+    let observed = supervisor.observe(name, request.project.as_ref());
+    let wanted = Down {
+        services: options.services.clone(),
+        remove_orphans: options.remove_orphans,
+        volumes: options.volumes,
+        images: options.images.as_deref().map(|which| if which == "all" { ImageRemoval::All } else { ImageRemoval::Local }),
+        timeout: seconds(options.timeout),
+    };
+    let plan = down(name, request.project.as_ref(), &observed, &wanted);
+    if plan.as_ref().is_ok_and(Plan::is_empty) && options.services.is_empty() {
+        tell(events, Event::Warning { text: format!("No resource found to remove for project \"{name}\".") }).await;
+    }
+    let failures = run_plan(supervisor, request, plan, events).await;
+    if failures.is_empty() && !request.dry_run && supervisor.containers(Some(name)).is_empty() {
+        supervisor.forget(name);
+        if let Err(error) = supervisor.engine.remove_logs(name) {
+            tracing::warn!(%error, project = name, "logs could not be removed");
+        }
+    }
+    failures
+}
+
+fn verb(what: &LifecycleVerb, timeout: Option<i64>) -> Lifecycle {
+    let timeout = seconds(timeout);
+    match what {
+        LifecycleVerb::Start => Lifecycle::Start,
+        LifecycleVerb::Stop => Lifecycle::Stop { timeout },
+        LifecycleVerb::Restart { no_deps } => Lifecycle::Restart { timeout, no_deps: *no_deps },
+        LifecycleVerb::Kill { signal } => Lifecycle::Kill { signal: signal.clone() },
+        LifecycleVerb::Pause => Lifecycle::Pause,
+        LifecycleVerb::Unpause => Lifecycle::Unpause,
+        LifecycleVerb::Remove { stop, volumes } => Lifecycle::Remove { stop: *stop, volumes: *volumes },
+    }
+}

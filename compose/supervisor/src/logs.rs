@@ -1,0 +1,151 @@
+//! Output of containers: what is there, and what comes, as the files change.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rcompose_engine::logs::{Entry, Reader, Selection, Stream};
+use rcompose_plan::labels;
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use tokio::sync::mpsc;
+
+use crate::keep::Phase;
+use crate::messages::{LogEvent, LogsRequest};
+use crate::supervisor::Supervisor;
+
+/// One container's output.
+struct Source {
+    container: String,
+    service: String,
+    reader: Reader,
+}
+
+/// Sends output until it is all sent, or the other side is gone.
+pub(crate) async fn send(supervisor: Arc<Supervisor>, request: LogsRequest, to: mpsc::Sender<LogEvent>) -> std::io::Result<()> {
+    let mut ends = supervisor.keeper.ends.subscribe();
+    let watcher = crate::keep::watchable(inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?)?;
+    let mut sources: BTreeMap<String, Source> = BTreeMap::new();
+    let mut backlog = Vec::new();
+    open_new(&supervisor, &request, watcher.get_ref(), &mut sources, &mut backlog)?;
+    if request.follow {
+        // What several containers said is told in the order in which they said it.
+        backlog.sort_by_key(|(_, entry)| entry.time);
+    }
+    for (id, entry) in backlog {
+        if !line(&to, &sources[&id], entry).await {
+            return Ok(());
+        }
+    }
+    if !request.follow {
+        return Ok(());
+    }
+    loop {
+        if !drain(&mut sources, &to).await? {
+            return Ok(());
+        }
+        if request.until_ended && nothing_runs(&supervisor, &request) {
+            return Ok(());
+        }
+        tokio::select! {
+            // Readiness, and messages of a channel that remembers them: nothing is lost.
+            ready = watcher.readable() => {
+                let mut ready = ready?;
+                let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+                let mut events = inotify::Reader::new(watcher.get_ref(), &mut buffer);
+                while events.next().is_ok() {}
+                ready.clear_ready();
+            }
+            ended = ends.recv() => {
+                drain(&mut sources, &to).await?;
+                if let Ok(ended) = ended
+                    && let Some(source) = sources.get(&ended.id)
+                {
+                    let event = LogEvent::Exited {
+                        container: source.container.clone(),
+                        service: source.service.clone(),
+                        code: ended.code,
+                        restarting: ended.restarting,
+                    };
+                    if to.send(event).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            () = to.closed() => return Ok(()),
+        }
+        let mut more = Vec::new();
+        open_new(&supervisor, &request, watcher.get_ref(), &mut sources, &mut more)?;
+        for (id, entry) in more {
+            if !line(&to, &sources[&id], entry).await {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Opens the logs of containers that were not there before.
+fn open_new(
+    supervisor: &Supervisor,
+    request: &LogsRequest,
+    watcher: &OwnedFd,
+    sources: &mut BTreeMap<String, Source>,
+    backlog: &mut Vec<(String, Entry)>,
+) -> std::io::Result<()> {
+    for container in supervisor.containers(Some(&request.project)) {
+        let id = container.record.id.to_string();
+        let service = container.record.spec.labels.get(labels::SERVICE).cloned().unwrap_or_default();
+        let wanted = request.services.is_empty() || request.services.contains(&service);
+        if !wanted || sources.contains_key(&id) {
+            continue;
+        }
+        let path: PathBuf = supervisor.engine.log_path(&container.record);
+        if request.follow
+            && let Some(folder) = path.parent()
+        {
+            std::fs::create_dir_all(folder)?;
+            inotify::add_watch(watcher.as_fd(), folder, WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO)?;
+        }
+        let selection = Selection { since: request.since, until: request.until, tail: request.tail };
+        let (reader, entries) = Reader::open(&path, selection)?;
+        backlog.extend(entries.into_iter().map(|entry| (id.clone(), entry)));
+        sources.insert(id, Source { container: container.record.spec.name.clone(), service, reader });
+    }
+    Ok(())
+}
+
+async fn drain(sources: &mut BTreeMap<String, Source>, to: &mpsc::Sender<LogEvent>) -> std::io::Result<bool> {
+    for source in sources.values_mut() {
+        while let Some(entry) = source.reader.read()? {
+            if !line(to, source, entry).await {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+async fn line(to: &mpsc::Sender<LogEvent>, source: &Source, entry: Entry) -> bool {
+    let stream = match entry.stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+    };
+    let event = LogEvent::Line {
+        container: source.container.clone(),
+        service: source.service.clone(),
+        stream: stream.to_owned(),
+        time: entry.time,
+        text: entry.text,
+    };
+    to.send(event).await.is_ok()
+}
+
+fn nothing_runs(supervisor: &Supervisor, request: &LogsRequest) -> bool {
+    let runs = |container: &rcompose_engine::Container| {
+        let service = container.record.spec.labels.get(labels::SERVICE);
+        let wanted = request.services.is_empty() || service.is_some_and(|service| request.services.contains(service));
+        let status = supervisor.keeper.status(container.record.id.as_str());
+        wanted && status.is_some_and(|status| matches!(status.phase, Phase::Running | Phase::Paused | Phase::Restarting))
+    };
+    !supervisor.containers(Some(&request.project)).iter().any(runs)
+}

@@ -1,0 +1,28 @@
+//! Where a supervisor works.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a supervisor works, and with what.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Settings {
+    /// What outlives a reboot.
+    pub data_root: PathBuf,
+    /// What does not.
+    pub run_root: PathBuf,
+    /// Subnets are cut from these; the default ones if empty.
+    pub pools: Vec<String>,
+}
+
+impl Settings {
+    /// The socket that the supervisor answers on.
+    pub fn socket(&self) -> PathBuf {
+        self.run_root.join("supervisor.sock")
+    }
+
+    /// Held by the one supervisor of a data root.
+    pub fn lock(&self) -> PathBuf {
+        self.run_root.join("supervisor.lock")
+    }
+}

@@ -1,0 +1,207 @@
+//! The supervisor: everything that its parts share.
+//!
+//! ```text
+//! <data>/projects/<name>.json     the ledger: the project as it was last applied
+//! <data>/policies/<id>.json       policy and restarts of a container
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use rcompose_engine::{Container, Engine, EngineError, State};
+use rcompose_model::Project;
+use rcompose_model::project::Service;
+use rcompose_plan::labels;
+use rcompose_plan::observed::Observed;
+
+use crate::Settings;
+use crate::keep::{Keeper, Phase};
+use crate::messages::{ContainerSummary, PortSummary, ProjectSummary};
+use crate::observe::observe;
+
+/// Everything that the parts share.
+pub(crate) struct Supervisor {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) keeper: Arc<Keeper>,
+    projects: PathBuf,
+    /// One command a project at a time.
+    locks: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Supervisor {
+    pub(crate) fn open(settings: &Settings) -> Result<Arc<Self>, EngineError> {
+        let pool = |text: &String| {
+            text.parse().map_err(|_| EngineError::Invalid {
+                container: "address pools".to_owned(),
+                text: format!("`{text}` is no subnet"),
+            })
+        };
+        let config = rcompose_engine::Config {
+            data_root: settings.data_root.clone(),
+            run_root: settings.run_root.clone(),
+            pools: settings.pools.iter().map(pool).collect::<Result<_, _>>()?,
+            program: PathBuf::from("/proc/self/exe"),
+        };
+        let engine = Arc::new(Engine::open(config, tokio::runtime::Handle::current())?);
+        let (projects, policies) = (settings.data_root.join("projects"), settings.data_root.join("policies"));
+        for folder in [&projects, &policies] {
+            let made = std::fs::create_dir_all(folder);
+            made.map_err(|source| EngineError::System { doing: format!("make {}", folder.display()), source })?;
+        }
+        let keeper = Keeper::new(engine.clone(), policies);
+        keeper.adopt();
+        Ok(Arc::new(Self { engine, keeper, projects, locks: Mutex::new(BTreeMap::new()) }))
+    }
+
+    /// The lock that commands on one project take.
+    pub(crate) fn lock_of(&self, project: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        locks.entry(project.to_owned()).or_default().clone()
+    }
+
+    /// The project as it was last applied.
+    pub(crate) fn applied(&self, name: &str) -> Option<Project> {
+        serde_json::from_slice(&std::fs::read(self.projects.join(format!("{name}.json"))).ok()?).ok()
+    }
+
+    pub(crate) fn remember(&self, project: &Project) {
+        let json = serde_json::to_vec(project).expect("a project has a JSON form");
+        let path = self.projects.join(format!("{}.json", project.name));
+        let temporary = path.with_extension("new");
+        let written = std::fs::write(&temporary, json).and_then(|()| std::fs::rename(&temporary, &path));
+        if let Err(error) = written {
+            tracing::warn!(%error, project = project.name, "the project could not be remembered");
+        }
+    }
+
+    pub(crate) fn forget(&self, name: &str) {
+        // One that was never applied has none.
+        let _ = std::fs::remove_file(self.projects.join(format!("{name}.json")));
+    }
+
+    pub(crate) fn observe(&self, name: &str, project: Option<&Project>) -> Observed {
+        let applied: BTreeMap<String, Arc<Service>> = self
+            .applied(name)
+            .map(|it| it.services.into_iter().map(|(key, service)| (key, Arc::new(service))).collect())
+            .unwrap_or_default();
+        observe(&self.engine, &self.keeper, name, project, &applied)
+    }
+
+    /// Containers of a project; of all projects without a name.
+    pub(crate) fn containers(&self, project: Option<&str>) -> Vec<Container> {
+        let of = |container: &Container| match project {
+            Some(name) => container.record.spec.labels.get(labels::PROJECT).map(String::as_str) == Some(name),
+            None => true,
+        };
+        self.engine.list().into_iter().filter(of).collect()
+    }
+
+    pub(crate) fn summaries(&self, project: Option<&str>) -> Vec<ContainerSummary> {
+        let mut all: Vec<ContainerSummary> = self.containers(project).iter().map(|it| self.summary(it)).collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
+    fn summary(&self, container: &Container) -> ContainerSummary {
+        let record = &container.record;
+        let spec = &record.spec;
+        let id = record.id.to_string();
+        let status = self.keeper.status(&id);
+        let (state, exit) = match (&container.state, status.map(|status| status.phase)) {
+            (State::Removing, _) => ("removing", None),
+            (_, Some(Phase::Restarting)) => ("restarting", None),
+            (State::Running, Some(Phase::Paused)) => ("paused", None),
+            (State::Running, _) => ("running", None),
+            (State::Created, _) => ("created", None),
+            (State::Exited(record), _) => ("exited", Some(record)),
+        };
+        let running = container.state == State::Running;
+        let label = |name: &str| spec.labels.get(name).cloned().unwrap_or_default();
+        let health = status.and_then(|status| status.health).filter(|_| running);
+        let image = self.engine.images().open_image(&record.image_id).ok().map(|(_, image, _)| image);
+        let command = match (&spec.entrypoint, &spec.command, &image) {
+            (Some(entrypoint), command, _) => [entrypoint.clone(), command.clone().unwrap_or_default()].concat(),
+            (None, command, Some(image)) => {
+                let entrypoint = image.config.entrypoint.clone().unwrap_or_default();
+                [entrypoint, command.clone().or_else(|| image.config.cmd.clone()).unwrap_or_default()].concat()
+            }
+            (None, command, None) => command.clone().unwrap_or_default(),
+        };
+        ContainerSummary {
+            name: spec.name.clone(),
+            project: label(labels::PROJECT),
+            service: label(labels::SERVICE),
+            number: label(labels::CONTAINER_NUMBER).parse().unwrap_or(0),
+            image: spec.image.clone(),
+            image_id: record.image_id.clone(),
+            command,
+            created: record.created,
+            started_at: record.started_at,
+            finished_at: exit.map(|exit| exit.finished_at),
+            state: state.to_owned(),
+            health: health.map(|health| health.as_str().to_owned()).unwrap_or_default(),
+            exit_code: exit.map_or(0, |exit| exit.code),
+            oom_killed: exit.is_some_and(|exit| exit.oom_killed),
+            restarts: status.map_or(0, |status| status.restarts),
+            ports: if running { self.ports(&id) } else { Vec::new() },
+            exposed: spec.expose.clone(),
+            networks: spec.networks.iter().map(|endpoint| endpoint.network.clone()).collect(),
+            volumes: spec.mounts.iter().filter_map(volume_name).collect(),
+            labels: spec.labels.clone(),
+            failure: record.failure.as_ref().map(|(_, text)| text.clone()),
+            id,
+        }
+    }
+
+    fn ports(&self, id: &str) -> Vec<PortSummary> {
+        let Some(attached) = self.engine.networks().attached(id) else { return Vec::new() };
+        let mut ports: Vec<PortSummary> = attached
+            .ports
+            .iter()
+            .flat_map(|port| {
+                let urls = match port.host {
+                    Some(address) => vec![address.to_string()],
+                    None => vec!["0.0.0.0".to_owned(), "::".to_owned()],
+                };
+                let protocol = match port.protocol {
+                    rcompose_engine::network::Protocol::Tcp => "tcp",
+                    rcompose_engine::network::Protocol::Udp => "udp",
+                };
+                urls.into_iter().map(move |url| PortSummary {
+                    url,
+                    target_port: port.container_port,
+                    published_port: port.host_port,
+                    protocol: protocol.to_owned(),
+                })
+            })
+            .collect();
+        ports.sort_by_key(|port| (port.target_port, port.url.contains(':')));
+        ports
+    }
+
+    /// Every project that has containers.
+    pub(crate) fn projects(&self) -> Vec<ProjectSummary> {
+        let mut projects: BTreeMap<String, Vec<ContainerSummary>> = BTreeMap::new();
+        for container in self.summaries(None) {
+            projects.entry(container.project.clone()).or_default().push(container);
+        }
+        let summary = |(name, containers): (String, Vec<ContainerSummary>)| {
+            let mut states: BTreeMap<&str, u32> = BTreeMap::new();
+            for container in &containers {
+                *states.entry(&container.state).or_default() += 1;
+            }
+            let status: Vec<String> = states.into_iter().map(|(state, count)| format!("{state}({count})")).collect();
+            let files = containers[0].labels.get(labels::CONFIG_FILES).cloned().unwrap_or_default();
+            ProjectSummary { name, status: status.join(", "), config_files: files }
+        };
+        projects.into_iter().map(summary).collect()
+    }
+}
+
+fn volume_name(mount: &rcompose_engine::container::Mount) -> Option<String> {
+    match &mount.source {
+        rcompose_engine::container::MountSource::Volume { name, .. } => Some(name.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,328 @@
+//! A service to a container. Pure.
+
+use std::collections::BTreeMap;
+
+use rcompose_engine::container::{
+    ContainerSpec, Endpoint, FileContent, Healthcheck, InjectedFile, Limits, Log, Mount, MountSource, Namespace, Namespaces,
+    Protocol, PublishedPort, Seccomp, Security,
+};
+use rcompose_model::Project;
+use rcompose_model::project::{
+    self as model, FileReference, FileSource, HealthcheckTest, MountKind, NetworkMode, Propagation, SecurityOption, Service,
+};
+use rcompose_plan::labels;
+
+/// A service that cannot become a container.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TranslateError {
+    /// Neither image nor a way to make one.
+    #[error("service `{0}` has only a build section, and building is not supported yet")]
+    NoImage(String),
+    /// A secret or config that is not there.
+    #[error("environment variable \"{variable}\" required by {kind} \"{name}\" is not set")]
+    UnsetVariable {
+        /// The variable.
+        variable: String,
+        /// `secret` or `config`.
+        kind: &'static str,
+        /// Its key.
+        name: String,
+    },
+    /// Kept by a platform that we do not have.
+    #[error("unsupported external {kind} {name}")]
+    External {
+        /// `secret` or `config`.
+        kind: &'static str,
+        /// Its key.
+        name: String,
+    },
+}
+
+/// Describes replica `number` of a service.
+pub(crate) fn container(project: &Project, service: &Service, number: u32, name: &str) -> Result<ContainerSpec, TranslateError> {
+    let image = service.image.clone().ok_or_else(|| TranslateError::NoImage(service.name.clone()))?;
+    Ok(ContainerSpec {
+        name: name.to_owned(),
+        image,
+        labels: labels_of(project, service, number),
+        annotations: service.annotations.clone(),
+        command: service.command.clone(),
+        entrypoint: service.entrypoint.clone(),
+        environment: service.environment.clone(),
+        working_dir: service.working_dir.clone(),
+        user: service.user.clone(),
+        group_add: service.group_add.clone(),
+        hostname: service.hostname.clone(),
+        domainname: service.domainname.clone(),
+        tty: service.tty,
+        stdin_open: service.stdin_open,
+        init: service.init,
+        read_only: service.read_only,
+        security: security(service),
+        sysctls: service.sysctls.clone(),
+        ulimits: service.ulimits.iter().map(|(name, limit)| (name.clone(), (limit.soft, limit.hard))).collect(),
+        devices: service
+            .devices
+            .iter()
+            .map(|device| (device.source.clone(), device.target.clone(), device.permissions.clone()))
+            .collect(),
+        device_cgroup_rules: service.device_cgroup_rules.clone(),
+        shm_size: service.shm_size,
+        limits: limits(service),
+        oom_score_adj: service.oom_score_adj,
+        cgroup_parent: service.cgroup_parent.clone(),
+        namespaces: namespaces(project, service),
+        networks: endpoints(project, service),
+        ports: service.ports.iter().map(port).collect(),
+        expose: service.expose.clone(),
+        dns: service.dns.clone(),
+        dns_options: service.dns_opt.clone(),
+        dns_search: (!service.dns_search.is_empty()).then(|| service.dns_search.clone()),
+        extra_hosts: service.extra_hosts.clone(),
+        mounts: service.mounts.iter().map(|mount| mount_of(project, mount)).collect(),
+        files: files(project, service)?,
+        healthcheck: service.healthcheck.as_ref().map(healthcheck),
+        stop_signal: service.stop_signal.clone(),
+        stop_grace_period: service.stop_grace_period,
+        log: Log {
+            driver: service.logging.driver.clone(),
+            options: service.logging.options.clone(),
+            stream: Some(format!("{}/{}-{number}", project.name, service.name)),
+        },
+    })
+}
+
+fn labels_of(project: &Project, service: &Service, number: u32) -> BTreeMap<String, String> {
+    let files: Vec<String> = project.files.iter().map(|path| path.display().to_string()).collect();
+    let condition = |condition: model::Condition| match condition {
+        model::Condition::ServiceStarted => "service_started",
+        model::Condition::ServiceHealthy => "service_healthy",
+        model::Condition::ServiceCompletedSuccessfully => "service_completed_successfully",
+    };
+    let dependencies: Vec<String> =
+        service.depends_on.iter().map(|(name, how)| format!("{name}:{}:{}", condition(how.condition), how.restart)).collect();
+    let own = [
+        (labels::PROJECT, project.name.clone()),
+        (labels::SERVICE, service.name.clone()),
+        (labels::CONTAINER_NUMBER, number.to_string()),
+        (labels::ONE_OFF, "False".to_owned()),
+        (labels::CONFIG_HASH, service.config_hash.clone()),
+        (labels::DEPENDS_ON, dependencies.join(",")),
+        (labels::WORKING_DIR, project.working_dir.display().to_string()),
+        (labels::CONFIG_FILES, files.join(",")),
+        (labels::VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    let mut all = service.labels.clone();
+    all.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    all
+}
+
+fn security(service: &Service) -> Security {
+    let mut security = Security {
+        privileged: service.privileged,
+        cap_add: service.cap_add.clone(),
+        cap_drop: service.cap_drop.clone(),
+        ..Security::default()
+    };
+    for option in &service.security_opt {
+        match option {
+            SecurityOption::NoNewPrivileges(on) => security.no_new_privileges = *on,
+            SecurityOption::SeccompUnconfined => security.seccomp = Seccomp::Unconfined,
+            SecurityOption::SeccompBuiltin => security.seccomp = Seccomp::Builtin,
+            SecurityOption::SeccompFile(path) => security.seccomp = Seccomp::File(path.clone()),
+            SecurityOption::SystemPathsUnconfined => security.unconfined_paths = true,
+            SecurityOption::WritableCgroups(on) => security.writable_cgroups = *on,
+            // Security modules that this kernel may not have; the model has told so.
+            SecurityOption::Apparmor(_) | SecurityOption::Label(_) => {}
+        }
+    }
+    security
+}
+
+fn limits(service: &Service) -> Limits {
+    let asked = &service.limits;
+    // A share of CPUs is a quota of the usual period.
+    const PERIOD: u64 = 100_000;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "CPU shares are small numbers")]
+    let quota = asked.cpus.map(|cpus| (cpus * PERIOD as f64) as i64);
+    Limits {
+        memory: asked.memory,
+        memory_reservation: asked.memory_reservation,
+        memory_swap: asked.memory_swap,
+        memory_swappiness: asked.memory_swappiness,
+        oom_kill_disable: asked.oom_kill_disable,
+        cpu_shares: asked.cpu_shares,
+        cpu_period: asked.cpu_period.or(quota.map(|_| PERIOD)),
+        cpu_quota: asked.cpu_quota.or(quota),
+        cpuset: asked.cpuset.clone(),
+        pids: asked.pids,
+    }
+}
+
+fn namespaces(project: &Project, service: &Service) -> Namespaces {
+    let first_of = |name: &str| match project.services.get(name) {
+        Some(other) => rcompose_plan::container_name(project, other, 1),
+        None => format!("{}-{name}-1", project.name),
+    };
+    let mode = |text: Option<&str>| match text {
+        Some("host") => Namespace::Host,
+        Some(text) => match text.split_once(':') {
+            Some(("service", name)) => Namespace::Container(first_of(name)),
+            Some(("container", name)) => Namespace::Container(name.to_owned()),
+            _ => Namespace::Private,
+        },
+        None => Namespace::Private,
+    };
+    Namespaces {
+        network: match &service.network_mode {
+            Some(NetworkMode::Host) => Namespace::Host,
+            Some(NetworkMode::Service(name)) => Namespace::Container(first_of(name)),
+            Some(NetworkMode::Container(name)) => Namespace::Container(name.clone()),
+            Some(NetworkMode::None | NetworkMode::Bridge) | None => Namespace::Private,
+        },
+        pid: mode(service.pid.as_deref()),
+        ipc: mode(service.ipc.as_deref()),
+        uts: mode(service.uts.as_deref()),
+        cgroup: service.cgroup.as_deref().map(|text| mode(Some(text))),
+    }
+}
+
+/// In order of connection: priority, then name.
+fn endpoints(project: &Project, service: &Service) -> Vec<Endpoint> {
+    let mut attachments: Vec<_> = service.networks.iter().collect();
+    attachments.sort_by_key(|(key, attachment)| (std::cmp::Reverse(attachment.priority), (*key).clone()));
+    let links: BTreeMap<String, String> = service
+        .links
+        .iter()
+        .filter_map(|link| link.split_once(':'))
+        .map(|(name, alias)| (alias.to_owned(), name.to_owned()))
+        .collect();
+    let endpoint = |(key, attachment): (&String, &model::NetworkAttachment)| Endpoint {
+        network: project.networks.get(key).map_or_else(|| key.clone(), |network| network.name.clone()),
+        aliases: [vec![service.name.clone()], attachment.aliases.clone()].concat(),
+        links: links.clone(),
+        ipv4_address: attachment.ipv4_address,
+        ipv6_address: attachment.ipv6_address,
+        mac_address: attachment.mac_address.clone(),
+        interface_name: attachment.interface_name.clone(),
+        gateway_priority: attachment.gw_priority,
+    };
+    attachments.into_iter().map(endpoint).collect()
+}
+
+fn port(port: &model::PortMapping) -> PublishedPort {
+    PublishedPort {
+        target: port.target,
+        published: port.published,
+        host_ip: port.host_ip,
+        protocol: match port.protocol {
+            model::Protocol::Tcp => Protocol::Tcp,
+            model::Protocol::Udp => Protocol::Udp,
+            model::Protocol::Sctp => Protocol::Sctp,
+        },
+    }
+}
+
+fn mount_of(project: &Project, mount: &model::Mount) -> Mount {
+    let source = match &mount.kind {
+        MountKind::Bind { source, create_host_path, propagation, recursive, .. } => MountSource::Bind {
+            path: source.clone(),
+            create: *create_host_path,
+            propagation: match propagation {
+                Propagation::Rprivate => "rprivate",
+                Propagation::Private => "private",
+                Propagation::Rshared => "rshared",
+                Propagation::Shared => "shared",
+                Propagation::Rslave => "rslave",
+                Propagation::Slave => "slave",
+            }
+            .to_owned(),
+            recursive: recursive.as_deref() != Some("disabled"),
+        },
+        MountKind::Volume { source, nocopy, subpath } => MountSource::Volume {
+            name: project.volumes.get(source).map_or_else(|| source.clone(), |volume| volume.name.clone()),
+            nocopy: *nocopy,
+            subpath: subpath.clone(),
+        },
+        MountKind::Anonymous { nocopy } => MountSource::Volume { name: String::new(), nocopy: *nocopy, subpath: None },
+        MountKind::Tmpfs { size, mode, options } => {
+            let mut all = options.clone();
+            all.extend(size.map(|bytes| format!("size={bytes}")));
+            all.extend(mode.map(|bits| format!("mode={bits:o}")));
+            MountSource::Tmpfs { options: all }
+        }
+        MountKind::Image { source, subpath } => MountSource::Image { reference: source.clone(), subpath: subpath.clone() },
+    };
+    Mount { target: mount.target.clone(), read_only: mount.read_only, source }
+}
+
+fn files(project: &Project, service: &Service) -> Result<Vec<InjectedFile>, TranslateError> {
+    let configs = service.configs.iter().map(|reference| ("config", reference, project.configs.get(&reference.source)));
+    let secrets = service.secrets.iter().map(|reference| ("secret", reference, project.secrets.get(&reference.source)));
+    let mut files = Vec::new();
+    for (kind, reference, object) in configs.chain(secrets) {
+        if let Some(object) = object {
+            files.push(file(kind, reference, &object.source)?);
+        }
+    }
+    Ok(files)
+}
+
+fn file(kind: &'static str, reference: &FileReference, source: &FileSource) -> Result<InjectedFile, TranslateError> {
+    let name = reference.source.clone();
+    let content = match source {
+        FileSource::File(path) => FileContent::HostFile(path.clone()),
+        FileSource::Content(text) => FileContent::Inline(text.clone()),
+        FileSource::Environment { value: Some(value), .. } => FileContent::Inline(value.clone()),
+        FileSource::Environment { variable, value: None } => {
+            return Err(TranslateError::UnsetVariable { variable: variable.clone(), kind, name });
+        }
+        FileSource::External => return Err(TranslateError::External { kind, name }),
+    };
+    let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
+    Ok(InjectedFile {
+        target: reference.target.clone(),
+        content,
+        uid: number(&reference.uid),
+        gid: number(&reference.gid),
+        mode: reference.mode.unwrap_or(0o444),
+    })
+}
+
+fn healthcheck(asked: &model::Healthcheck) -> Healthcheck {
+    let test = asked.test.as_ref().map(|test| match test {
+        HealthcheckTest::None => vec!["NONE".to_owned()],
+        HealthcheckTest::Command(words) => [vec!["CMD".to_owned()], words.clone()].concat(),
+        HealthcheckTest::Shell(text) => vec!["CMD-SHELL".to_owned(), text.clone()],
+    });
+    Healthcheck {
+        test,
+        interval: asked.interval,
+        timeout: asked.timeout,
+        retries: asked.retries,
+        start_period: asked.start_period,
+        start_interval: asked.start_interval,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_labels_follow_the_project() {
+        let mut project = Project { name: "shop".to_owned(), ..Project::default() };
+        let network = model::Network { name: "shop_default".to_owned(), ..model::Network::default() };
+        project.networks.insert("default".to_owned(), network);
+        let mut service = Service { name: "web".to_owned(), image: Some("x".to_owned()), ..Service::default() };
+        service.networks.insert("default".to_owned(), model::NetworkAttachment::default());
+        service.limits.cpus = Some(1.5);
+        let container = container(&project, &service, 2, "shop-web-2").unwrap();
+        assert_eq!(container.labels[labels::CONTAINER_NUMBER], "2");
+        assert_eq!(container.networks[0].network, "shop_default");
+        assert_eq!(container.networks[0].aliases, ["web"]);
+        assert_eq!((container.limits.cpu_quota, container.limits.cpu_period), (Some(150_000), Some(100_000)));
+        service.image = None;
+        assert!(super::container(&project, &service, 1, "x").is_err());
+    }
+}
