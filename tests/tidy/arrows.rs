@@ -57,7 +57,9 @@ fn unsafe_code_lives_in_sys_alone() {
             let in_sys = file.starts_with(crate::root().join("runtime/sys"));
             let text = std::fs::read_to_string(&file).expect("a source file can be read");
             let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-            let has_unsafe = lines.into_iter().any(|line| line.contains(concat!("unsafe", " {")) || line.contains(concat!("allow(", "unsafe_code")));
+            let has_unsafe = lines
+                .into_iter()
+                .any(|line| line.contains(concat!("unsafe", " {")) || line.contains(concat!("allow(", "unsafe_code")));
             assert!(in_sys || !has_unsafe, "{} has unsafe code", file.display());
         }
     }

@@ -19,6 +19,8 @@ struct Source {
     container: String,
     service: String,
     reader: Reader,
+    /// Its end has been told.
+    ended: bool,
 }
 
 /// Sends output until it is all sent, or the other side is gone.
@@ -44,6 +46,9 @@ pub(crate) async fn send(supervisor: Arc<Supervisor>, request: LogsRequest, to: 
         if !drain(&mut sources, &to).await? {
             return Ok(());
         }
+        if !tell_earlier_ends(&supervisor, &request, &mut sources, &to).await {
+            return Ok(());
+        }
         if request.until_ended && nothing_runs(&supervisor, &request) {
             return Ok(());
         }
@@ -59,17 +64,10 @@ pub(crate) async fn send(supervisor: Arc<Supervisor>, request: LogsRequest, to: 
             ended = ends.recv() => {
                 drain(&mut sources, &to).await?;
                 if let Ok(ended) = ended
-                    && let Some(source) = sources.get(&ended.id)
+                    && let Some(source) = sources.get_mut(&ended.id)
+                    && !tell_end(&to, source, ended.code, ended.restarting).await
                 {
-                    let event = LogEvent::Exited {
-                        container: source.container.clone(),
-                        service: source.service.clone(),
-                        code: ended.code,
-                        restarting: ended.restarting,
-                    };
-                    if to.send(event).await.is_err() {
-                        return Ok(());
-                    }
+                    return Ok(());
                 }
             }
             () = to.closed() => return Ok(()),
@@ -82,6 +80,35 @@ pub(crate) async fn send(supervisor: Arc<Supervisor>, request: LogsRequest, to: 
             }
         }
     }
+}
+
+/// Tells how a container ended, once an end.
+async fn tell_end(to: &mpsc::Sender<LogEvent>, source: &mut Source, code: i32, restarting: bool) -> bool {
+    if std::mem::replace(&mut source.ended, !restarting) {
+        return true;
+    }
+    let (container, service) = (source.container.clone(), source.service.clone());
+    to.send(LogEvent::Exited { container, service, code, restarting }).await.is_ok()
+}
+
+/// Ends that came before anybody listened, for those who asked for everything since a moment.
+async fn tell_earlier_ends(
+    supervisor: &Supervisor,
+    request: &LogsRequest,
+    sources: &mut BTreeMap<String, Source>,
+    to: &mpsc::Sender<LogEvent>,
+) -> bool {
+    let Some(since) = request.since.filter(|_| request.until_ended) else { return true };
+    for (id, source) in sources.iter_mut().filter(|(_, source)| !source.ended) {
+        let status = supervisor.keeper.status(id);
+        let started = supervisor.engine.get(id).ok().and_then(|it| it.record.started_at);
+        if let (Some(Phase::Exited { code }), true) = (status.map(|status| status.phase), started.is_some_and(|at| at >= since))
+            && !tell_end(to, source, code, false).await
+        {
+            return false;
+        }
+    }
+    true
 }
 
 /// Opens the logs of containers that were not there before.
@@ -109,7 +136,7 @@ fn open_new(
         let selection = Selection { since: request.since, until: request.until, tail: request.tail };
         let (reader, entries) = Reader::open(&path, selection)?;
         backlog.extend(entries.into_iter().map(|entry| (id.clone(), entry)));
-        sources.insert(id, Source { container: container.record.spec.name.clone(), service, reader });
+        sources.insert(id, Source { container: container.record.spec.name.clone(), service, reader, ended: false });
     }
     Ok(())
 }

@@ -77,7 +77,7 @@ fn state(keeper: &Keeper, container: &Container) -> State {
         (EngineState::Removing, _) => State::Removing,
         (_, Some((Phase::Restarting, _))) => State::Restarting,
         (EngineState::Running, Some((Phase::Paused, _))) => State::Paused,
-        (EngineState::Running, status) => {
+        (EngineState::Running, status) | (EngineState::Exited(_), status @ Some((Phase::Running, _))) => {
             let health = status.and_then(|(_, health)| health);
             State::Running { healthy: health.map(|health| health == crate::health::Health::Healthy) }
         }

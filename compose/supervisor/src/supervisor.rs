@@ -112,7 +112,8 @@ impl Supervisor {
             (State::Removing, _) => ("removing", None),
             (_, Some(Phase::Restarting)) => ("restarting", None),
             (State::Running, Some(Phase::Paused)) => ("paused", None),
-            (State::Running, _) => ("running", None),
+            // Its end has been seen and not been judged yet: in a moment it restarts, or has ended.
+            (State::Running, _) | (State::Exited(_), Some(Phase::Running)) => ("running", None),
             (State::Created, _) => ("created", None),
             (State::Exited(record), _) => ("exited", Some(record)),
         };

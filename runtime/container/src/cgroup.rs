@@ -157,7 +157,16 @@ impl Cgroup {
 
     /// Removes it, with cgroups that were made below it. What is not there is fine.
     pub fn remove(&self) -> Result<(), CgroupError> {
-        self.directories.iter().try_for_each(|directory| remove_directory(&directory.path))
+        self.directories.iter().try_for_each(|directory| {
+            remove_directory(&directory.path)?;
+            // The parent goes with the last of its containers; while others are in it, it cannot.
+            let parent = directory.path.parent().filter(|parent| parent.join("cgroup.procs").exists());
+            if let Some(parent) = parent.filter(|parent| parent.parent().is_some_and(|above| above.join("cgroup.procs").exists()))
+            {
+                let _ = std::fs::remove_dir(parent);
+            }
+            Ok(())
+        })
     }
 
     /// How often the kernel killed one of its processes for want of memory.

@@ -18,5 +18,5 @@ pub use rcompose_container::logs;
 pub use rcompose_container::{ExitRecord, cgroup, frame, launch};
 pub use rcompose_image as image;
 pub use rcompose_network as network;
-pub use rcompose_volume as volume;
 pub use rcompose_sys::process::parse_signal;
+pub use rcompose_volume as volume;

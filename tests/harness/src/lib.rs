@@ -1,1 +1,208 @@
-//! x
+//! A place to run the program in: roots of its own, a network namespace that stands for the host, and the proof that nothing is left.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a test waits for anything.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A scratch place. When it goes, so does everything that was made in it.
+pub struct Scratch {
+    program: PathBuf,
+    folder: PathBuf,
+    namespace: String,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status; 128 and more for signals.
+    pub code: i32,
+    /// What it said.
+    pub stdout: String,
+    /// What else it said.
+    pub stderr: String,
+}
+
+impl Scratch {
+    /// Makes a place for `program`.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        assert!(rustix::process::geteuid().is_root(), "these tests start containers and need root");
+        let name = format!("rct{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(&name);
+        std::fs::create_dir_all(folder.join("project")).expect("a folder can be made");
+        let scratch = Self { program: program.into(), folder, namespace: name.clone() };
+        // A mount namespace of the tests' own would hide the pins of `ip netns` from this process: the host's is used.
+        scratch.command("ip", &["netns", "add", &name]);
+        scratch.inside(&["ip", "link", "set", "lo", "up"]);
+        scratch
+    }
+
+    /// The folder of the project.
+    pub fn project(&self) -> PathBuf {
+        self.folder.join("project")
+    }
+
+    /// Writes a file of the project.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.project().join(name), text).expect("a file can be written");
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> String {
+        let output = Command::new(program).args(arguments).output().expect("the program is installed");
+        assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs a program of the host in the place's network.
+    pub fn inside(&self, words: &[&str]) -> String {
+        self.command("ip", &[&["netns", "exec", &self.namespace], words].concat())
+    }
+
+    fn prepare(&self, folder: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.namespace]).arg(&self.program).args(arguments);
+        command
+            .current_dir(folder)
+            .env("RCOMPOSE_ROOT", self.folder.join("data"))
+            .env("RCOMPOSE_RUN_ROOT", self.folder.join("run"));
+        command.env_remove("COMPOSE_PROJECT_NAME").env("NO_COLOR", "1");
+        command
+    }
+
+    /// Runs the program in the project's folder.
+    pub fn run(&self, arguments: &[&str]) -> Answer {
+        self.run_in(&self.project(), arguments)
+    }
+
+    /// Runs the program in any folder.
+    pub fn run_in(&self, folder: &Path, arguments: &[&str]) -> Answer {
+        Answer::of(&self.prepare(folder, arguments).stdin(Stdio::null()).output().expect("the program can be run"))
+    }
+
+    /// Starts the program and leaves it running; its output goes to files that [`Scratch::output`] reads.
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        let file = |name| std::fs::File::create(self.folder.join(name)).expect("a file can be made");
+        let mut command = self.prepare(&self.project(), arguments);
+        command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr")).spawn().expect("the program can be run")
+    }
+
+    /// What the program that was spawned last has said so far.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(self.folder.join("stdout")).unwrap_or_default()
+    }
+
+    /// The supervisor's process number, if one answers.
+    pub fn supervisor(&self) -> Option<i32> {
+        let needle = self.folder.join("run").to_string_lossy().into_owned();
+        processes_with(&needle).into_iter().find(|(_, line)| line.contains("supervisor")).map(|(pid, _)| pid)
+    }
+
+    /// Sends a signal to a process of this place.
+    pub fn kill(&self, pid: i32, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(pid).expect("a process number");
+        rustix::process::kill_process(pid, signal).expect("the process is there");
+    }
+
+    /// Proves that of the containers nothing is left: process, mount, cgroup, link, rule, directory.
+    pub fn check_nothing_is_left(&self) {
+        let folder = self.folder.to_string_lossy().into_owned();
+        let links = self.inside(&["ip", "-o", "link"]);
+        assert!(!links.contains(" rc") && !links.contains(" rv"), "links are left: {links}");
+        let rules = self.inside(&["nft", "list", "ruleset"]);
+        assert!(!rules.contains("rcompose"), "rules are left: {rules}");
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("the mount table can be read");
+        let left: Vec<&str> = mounts.lines().filter(|line| line.contains(&folder)).collect();
+        assert!(left.is_empty(), "mounts are left: {left:?}");
+        let monitors: Vec<_> =
+            processes_in(&self.namespace).into_iter().filter(|(_, line)| !line.contains("supervisor")).collect();
+        assert!(monitors.is_empty(), "processes are left: {monitors:?}");
+        for part in ["data/containers", "data/volumes", "run/containers", "run/netns", "data/networks/endpoints"] {
+            let entries: Vec<_> =
+                std::fs::read_dir(self.folder.join(part)).into_iter().flatten().flatten().map(|it| it.path()).collect();
+            assert!(entries.is_empty(), "left: {entries:?}");
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        for (pid, _) in processes_in(&self.namespace) {
+            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                // One that has just ended is what is wanted.
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+        let _ = Command::new("ip").args(["netns", "del", &self.namespace]).output();
+        if !std::thread::panicking() {
+            for mount in mounts_below(&self.folder) {
+                let _ = rustix::mount::unmount(&mount, rustix::mount::UnmountFlags::DETACH);
+            }
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+fn mounts_below(folder: &Path) -> Vec<PathBuf> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+    points.filter(|point| point.starts_with(folder)).collect()
+}
+
+fn command_line(pid: i32) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).replace('\0', " ")
+}
+
+fn all_processes() -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn processes_with(needle: &str) -> Vec<(i32, String)> {
+    let lines = all_processes().into_iter().map(|pid| (pid, command_line(pid)));
+    lines.filter(|(pid, line)| *pid != i32::try_from(std::process::id()).unwrap_or(0) && line.contains(needle)).collect()
+}
+
+/// Processes whose network is the namespace of that name.
+fn processes_in(namespace: &str) -> Vec<(i32, String)> {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(pin) = std::fs::metadata(format!("/run/netns/{namespace}")) else { return Vec::new() };
+    let same = |pid: &i32| {
+        std::fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|it| (it.dev(), it.ino()) == (pin.dev(), pin.ino()))
+    };
+    all_processes().into_iter().filter(same).map(|pid| (pid, command_line(pid))).collect()
+}
+
+impl Answer {
+    fn of(output: &Output) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        let code = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// Gives standard output of a command that worked.
+    #[track_caller]
+    pub fn success(self) -> String {
+        assert_eq!(self.code, 0, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self.stdout
+    }
+}
+
+/// Waits until `ready` gives something.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(value) = ready() {
+            return value;
+        }
+        assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,32 @@
+//! The program as people and scripts use it: arguments, output, exit codes, signals.
+
+mod answers;
+mod life;
+mod mishaps;
+
+use rcompose_harness::Scratch;
+
+/// A scratch place with a stack of the host's own programs.
+pub(crate) fn scratch(compose: &str) -> Scratch {
+    let scratch = Scratch::new(env!("CARGO_BIN_EXE_rcompose"));
+    scratch.write("compose.yaml", compose);
+    scratch
+}
+
+/// Two services, one of which waits for the other, with a volume.
+pub(crate) const SHOP: &str = r#"
+name: shop
+services:
+  web:
+    image: rootfs:/
+    init: true
+    command: [sh, -c, "echo web is up; exec sleep infinity"]
+    depends_on: [db]
+  db:
+    image: rootfs:/
+    init: true
+    command: [sh, -c, "echo db is up; exec sleep infinity"]
+    volumes: ["data:/data"]
+volumes:
+  data:
+"#;

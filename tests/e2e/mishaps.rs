@@ -1,0 +1,72 @@
+//! What goes wrong leaves nothing behind.
+
+use rcompose_harness::wait_for;
+
+use crate::scratch;
+
+#[test]
+fn a_taken_port_fails_that_service_and_says_so() {
+    let place = scratch(
+        "services: {a: {image: 'rootfs:/', init: true, command: [sleep, infinity], ports: ['7777:80']}, \
+         b: {image: 'rootfs:/', init: true, command: [sleep, infinity], ports: ['7777:80'], depends_on: [a]}}",
+    );
+    let answer = place.run(&["-p", "x", "up", "-d"]);
+    assert_eq!(answer.code, 1);
+    assert!(answer.stderr.contains("Bind for 0.0.0.0:7777 failed: port is already allocated"), "{}", answer.stderr);
+    assert_eq!(place.run(&["-p", "x", "ps", "--services"]).success(), "a\n");
+    place.run(&["-p", "x", "down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
+fn a_command_that_is_not_there_leaves_no_half_started_container() {
+    let place = scratch("services: {a: {image: 'rootfs:/', command: [nothere]}}");
+    let answer = place.run(&["-p", "x", "up", "-d"]);
+    assert_eq!(answer.code, 1);
+    assert!(answer.stderr.contains("executable file not found in $PATH"), "{}", answer.stderr);
+    place.run(&["-p", "x", "down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
+fn an_unhealthy_dependency_stops_what_waits_for_it() {
+    let place = scratch(
+        "services: {a: {image: 'rootfs:/', init: true, command: [sleep, infinity], \
+         healthcheck: {test: [CMD, 'false'], interval: 50ms, retries: 2}}, \
+         b: {image: 'rootfs:/', init: true, command: [sleep, infinity], depends_on: {a: {condition: service_healthy}}}}",
+    );
+    let answer = place.run(&["-p", "x", "up", "-d"]);
+    assert_eq!(answer.code, 1);
+    assert!(answer.stderr.contains("dependency failed to start: container x-a-1 is unhealthy"), "{}", answer.stderr);
+    place.run(&["-p", "x", "down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
+fn a_job_is_waited_for_and_its_failure_counts() {
+    let job = |code: u8| {
+        format!(
+            "services: {{job: {{image: 'rootfs:/', command: [sh, -c, 'exit {code}']}}, \
+             app: {{image: 'rootfs:/', init: true, command: [sleep, infinity], \
+             depends_on: {{job: {{condition: service_completed_successfully}}}}}}}}"
+        )
+    };
+    let place = scratch(&job(0));
+    place.run(&["-p", "x", "up", "-d"]).success();
+    assert_eq!(place.run(&["-p", "x", "ps", "--services"]).success(), "app\n");
+    place.run(&["-p", "x", "down"]).success();
+    place.write("compose.yaml", &job(4));
+    let answer = place.run(&["-p", "x", "up", "-d"]);
+    assert!(answer.stderr.contains("service \"job\" didn't complete successfully: exit 4"), "{}", answer.stderr);
+    place.run(&["-p", "x", "down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
+fn the_supervisor_goes_when_nothing_is_left_to_do() {
+    let place = scratch("services: {a: {image: 'rootfs:/', command: ['true']}}");
+    place.run(&["-p", "x", "up", "-d"]).success();
+    place.run(&["-p", "x", "down"]).success();
+    wait_for("the end of the supervisor", || place.supervisor().is_none().then_some(()));
+    place.check_nothing_is_left();
+}

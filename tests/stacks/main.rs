@@ -1,0 +1,63 @@
+//! The examples do what their READMEs say.
+
+use std::path::{Path, PathBuf};
+
+use rcompose_harness::{Scratch, wait_for};
+
+fn stack(name: &str) -> (Scratch, PathBuf) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/stacks").join(name);
+    (Scratch::new(env!("CARGO_BIN_EXE_rcompose")), folder)
+}
+
+#[test]
+fn hello_counts_visits_over_a_down() {
+    let (place, folder) = stack("hello");
+    let visit = || {
+        // The port is open before the program behind it listens.
+        let ask = "use IO::Socket::INET; my $s; for (1..400) { last if $s = IO::Socket::INET->new('127.0.0.1:8080'); \
+                   select undef, undef, undef, 0.02 } print $s \"GET / HTTP/1.0\\r\\n\\r\\n\"; print <$s>";
+        place.inside(&["perl", "-e", ask])
+    };
+    place.run_in(&folder, &["up", "-d", "--wait"]).success();
+    let first = visit();
+    assert!(first.contains("Visit number 1"), "{first}");
+    place.run_in(&folder, &["down"]).success();
+    place.run_in(&folder, &["up", "-d", "--wait"]).success();
+    let second = visit();
+    assert!(second.contains("Visit number 2"), "{second}");
+    place.run_in(&folder, &["down", "-v"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
+fn crash_loop_restarts_as_its_policies_say() {
+    let (place, folder) = stack("crash-loop");
+    place.run_in(&folder, &["up", "-d"]).success();
+    wait_for("three restarts", || {
+        let text = place.run_in(&folder, &["ps", "-a"]).success();
+        text.contains("Exited (7)").then_some(())
+    });
+    assert_eq!(place.run_in(&folder, &["logs", "--no-log-prefix", "three-times"]).success().lines().count(), 4);
+    assert!(place.run_in(&folder, &["ps", "-a", "once"]).success().contains("Exited (0)"));
+    place.run_in(&folder, &["down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
+fn scaled_answers_with_every_replica() {
+    let (place, folder) = stack("scaled");
+    place.run_in(&folder, &["up", "-d"]).success();
+    let addresses = |count: usize| {
+        wait_for("the addresses", || {
+            let text = place
+                .run_in(&folder, &["exec", "-T", "client", "sh", "-c", "getent ahostsv4 worker | cut -d' ' -f1 | sort -u"])
+                .success();
+            (text.lines().count() == count).then_some(())
+        });
+    };
+    addresses(3);
+    place.run_in(&folder, &["up", "-d", "--scale", "worker=5"]).success();
+    addresses(5);
+    place.run_in(&folder, &["down"]).success();
+    place.check_nothing_is_left();
+}
