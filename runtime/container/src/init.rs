@@ -32,6 +32,7 @@ use rcompose_sys::namespace::{self, Kinds};
 use rustix::process::Pid;
 
 pub use channel::{Channel, StartError};
+pub use mounts::SUBPATH;
 use seccomp::{Filter, SeccompError};
 
 use crate::rootfs::Rootfs;

@@ -16,6 +16,11 @@ use super::channel::StartError;
 use super::steps::{Doing, StepResult};
 use crate::spec::Mount;
 
+/// Begins the option of a bind mount that shows only a part of its source, by a path that is resolved inside it.
+///
+/// Not of the runtime specification, which knows no such mounts.
+pub const SUBPATH: &str = "x-rcompose.subpath=";
+
 /// Mounts everything, in the order of the spec.
 pub(super) fn mount_all(root: &Root, prepared: &Prepared) -> StepResult<()> {
     for mount in &prepared.spec.mounts {
@@ -90,7 +95,14 @@ fn bind(source: &Path, options: &Options<'_>) -> Result<OwnedFd, Box<dyn std::er
     if options.recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    let tree = open_tree(CWD, source, flags)?;
+    let tree = match options.subpath {
+        // Inside the source: who can write there must not lead us out of it.
+        Some(subpath) => {
+            let part = Root::open(source)?.open_path(subpath)?;
+            open_tree(&part, "", flags | OpenTreeFlags::AT_EMPTY_PATH)?
+        }
+        None => open_tree(CWD, source, flags)?,
+    };
     // Propagation first, with everything below; private unless asked otherwise.
     let propagation = options.propagation.unwrap_or((libc::MS_PRIVATE, true));
     let change = MountAttributes { propagation: propagation.0, ..MountAttributes::default() };
@@ -198,6 +210,8 @@ struct Options<'a> {
     set: u64,
     /// Flag, and whether it is for everything below too.
     propagation: Option<(u64, bool)>,
+    /// Only this part of the source.
+    subpath: Option<&'a str>,
     data: Vec<&'a str>,
 }
 
@@ -225,7 +239,10 @@ impl<'a> Options<'a> {
                 "rslave" => parsed.propagation = Some((libc::MS_SLAVE, true)),
                 "shared" => parsed.propagation = Some((libc::MS_SHARED, false)),
                 "rshared" => parsed.propagation = Some((libc::MS_SHARED, true)),
-                data => parsed.data.push(data),
+                data => match data.strip_prefix(SUBPATH) {
+                    Some(subpath) => parsed.subpath = Some(subpath),
+                    None => parsed.data.push(data),
+                },
             }
         }
         parsed
@@ -255,6 +272,7 @@ mod tests {
             recursive: true,
             set: sys_mount::READ_ONLY,
             propagation: Some((libc::MS_SHARED, true)),
+            subpath: None,
             data: vec!["size=64m"],
         };
         assert_eq!(Options::parse(&options), expected);
