@@ -120,7 +120,7 @@ fn own(directory: &OwnedFd, name: &CString, about: &Stat) -> Result<()> {
 }
 
 /// Owner, attributes, mode and times, in this order: each would undo the ones after it.
-fn describe(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
+pub(crate) fn describe(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
     let about = rustix::fs::fstat(from).during("fstat", String::new)?;
     rustix::fs::fchown(to, Some(Uid::from_raw(about.st_uid)), Some(Gid::from_raw(about.st_gid))).during("fchown", String::new)?;
     attributes(from, to);

@@ -2,21 +2,26 @@
 //!
 //! ```text
 //! <data>/volumes/<name>/volume.json     record
-//!                      /_data           what containers see
+//!                      /_data           what containers see; for volumes with a file system of their own, where it is mounted
+//!                      /lock            held by whoever fills, mounts or unmounts it; never removed alone
 //!                      /fill-<random>   a copy from an image that is being made; swept when it was not finished
+//!                      /full            such a copy that is complete, on its way into `_data`; the next open goes on with it
 //! ```
-//! A volume appears by the rename of a finished directory, and its first content by another one: a crash leaves it empty or
-//! full, never half.
+//! A volume appears by the rename of a finished directory. Its first content is moved in when all of it is there, and `_data`
+//! stays the same directory: who has it open already sees the content too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
 
 use rcompose_sys::atomic::{self, TempDir};
 use rcompose_sys::beneath::Root;
+use rcompose_sys::lock::FileLock;
 use serde::{Deserialize, Serialize};
 
-use crate::copy;
+use crate::fill;
+use crate::options::{Device, InvalidOptions};
 
 /// What a volume is to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,9 +49,22 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// What containers see.
+    /// What containers see, once [`Store::acquire`] has been called.
     pub fn data(&self) -> PathBuf {
-        self.path.join("_data")
+        match self.device() {
+            Some(Device::Directory { path, .. }) => path,
+            _ => self.path.join("_data"),
+        }
+    }
+
+    /// Tells whether its own options forbid writes.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.device(), Some(Device::Directory { read_only: true, .. }))
+    }
+
+    /// Options were checked when the volume was made.
+    fn device(&self) -> Option<Device> {
+        Device::of(&self.spec.options).ok().flatten()
     }
 }
 
@@ -59,13 +77,14 @@ pub enum VolumeError {
     /// The name cannot be one.
     #[error("invalid volume name `{0}`: expected [a-zA-Z0-9][a-zA-Z0-9_.-]*")]
     InvalidName(String),
-    /// Something that this program does not do.
-    #[error("volume {name}: option `{option}` is not supported")]
-    Unsupported {
+    /// Options that make no volume.
+    #[error("volume {name}")]
+    Options {
         /// Which.
         name: String,
-        /// Asked for.
-        option: String,
+        /// Why not.
+        #[source]
+        source: InvalidOptions,
     },
     /// The file system refused.
     #[error("failed to {doing} volume {name}")]
@@ -84,38 +103,41 @@ pub enum VolumeError {
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    /// Names of the volumes whose file system is mounted now.
+    mounted: Mutex<BTreeSet<String>>,
 }
 
 impl Store {
     /// Opens the store, and makes it if it is not there.
     pub fn open(root: &Path) -> std::io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new().recursive(true).mode(0o701).create(root)?;
-        let store = Self { root: root.to_owned() };
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+        let store = Self { root: root.to_owned(), mounted: Mutex::new(BTreeSet::new()) };
         store.sweep();
+        let mounted = store.list().into_iter().filter(is_mounted).map(|volume| volume.spec.name).collect();
+        *store.mounted_names() = mounted;
         Ok(store)
     }
 
-    /// Clears away what a crash left half-done.
+    /// Finishes or clears away what a crash left half-done.
     fn sweep(&self) {
         for entry in std::fs::read_dir(&self.root).into_iter().flatten().flatten() {
             let unfinished = entry.file_name().to_string_lossy().starts_with("rcompose-");
-            let inside = std::fs::read_dir(entry.path()).into_iter().flatten().flatten();
-            let fills = inside.filter(|it| it.file_name().to_string_lossy().starts_with("fill-")).map(|it| it.path());
-            for path in fills.chain(unfinished.then(|| entry.path())) {
-                if let Err(error) = atomic::remove_tree(&path) {
-                    tracing::warn!(%error, "something half-made could not be removed");
-                }
+            let swept = if unfinished { atomic::remove_tree(&entry.path()) } else { fill::resume(&entry.path()) };
+            if let Err(error) = swept {
+                tracing::warn!(%error, "something half-made could not be finished or removed");
             }
         }
+    }
+
+    fn mounted_names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.mounted.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Makes a volume; gives the one that is there if there is one.
     pub fn ensure(&self, spec: VolumeSpec) -> Result<Volume, VolumeError> {
         check_name(&spec.name)?;
-        if let Some(option) = spec.options.keys().find(|option| !matches!(option.as_str(), "type" | "o" | "device")) {
-            return Err(VolumeError::Unsupported { name: spec.name.clone(), option: option.clone() });
-        }
+        Device::of(&spec.options).map_err(|source| VolumeError::Options { name: spec.name.clone(), source })?;
         if let Ok(volume) = self.get(&spec.name) {
             return Ok(volume);
         }
@@ -127,8 +149,9 @@ impl Store {
         let data = folder.path().join("_data");
         std::fs::create_dir(&data).map_err(|error| failure(io("mkdir", &data, &error)))?;
         atomic::write_file(&folder.path().join("volume.json"), &json, 0o600).map_err(failure)?;
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o701);
-        std::fs::set_permissions(folder.path(), mode).map_err(|error| failure(io("chmod", folder.path(), &error)))?;
+        // Programs that are not root write here; what our own mask says does not matter.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&data, mode).map_err(|error| failure(io("chmod", &data, &error)))?;
         match atomic::publish_dir(folder.path(), &volume.path) {
             Ok(()) => drop(folder.into_path()),
             // Somebody else was faster.
@@ -157,6 +180,7 @@ impl Store {
 
     /// Takes a volume away with everything in it. Whether anybody uses it is the caller's to know.
     pub fn remove(&self, name: &str) -> Result<(), VolumeError> {
+        self.release(name, || false)?;
         let volume = self.get(name)?;
         let failure = |source| VolumeError::Storage { doing: "remove", name: name.to_owned(), source };
         // Out of sight at once, so that a crash in the middle leaves no volume that has lost a part of itself.
@@ -167,27 +191,70 @@ impl Store {
 
     /// Fills a volume that is still empty with what an image has at a path; owner and mode of that directory included.
     ///
-    /// `source` is a directory of the image, opened inside its root.
+    /// `source` is a directory of the image, opened inside its root. `COMPAT:` Docker also fills volumes with options of their
+    /// own; here a directory of the host or a file system that somebody else serves stays as it is.
     pub fn fill(&self, volume: &Volume, source: &OwnedFd) -> Result<(), VolumeError> {
         let failure = |source| VolumeError::Storage { doing: "fill", name: volume.spec.name.clone(), source };
-        let data = volume.data();
-        let root = Root::open(&data).map_err(failure)?;
-        if !atomic::is_empty_directory(&root).map_err(failure)? {
+        if volume.device().is_some() {
             return Ok(());
         }
-        let fill = volume.path.join(format!("fill-{}", atomic::random_hex(8).map_err(failure)?));
-        std::fs::create_dir(&fill).map_err(|error| failure(io("mkdir", &fill, &error)))?;
-        let copied = Root::open(&fill).and_then(|target| copy::tree(source, &target));
-        if let Err(error) = copied {
-            // The sweep at the next start takes what is left.
-            let _ = atomic::remove_tree(&fill);
-            return Err(failure(error));
+        // Whoever comes second waits until the first is done, rather than start with half of it.
+        let _lock = FileLock::exclusive(&volume.path.join("lock")).map_err(failure)?;
+        let data = Root::open(&volume.data()).map_err(failure)?;
+        if !atomic::is_empty_directory(&data).map_err(failure)? {
+            return Ok(());
         }
-        // The new content takes the place of the empty directory in one step.
-        rustix::fs::rename(&fill, &data)
-            .map_err(|errno| failure(rcompose_sys::Error::new("rename", format!("{fill:?}, {data:?}"), errno)))?;
-        atomic::sync_directory(&volume.path).map_err(failure)
+        fill::copy_in(&volume.path, source).map_err(failure)
     }
+
+    /// Has a volume ready for use: mounts its file system if it has one of its own.
+    pub fn acquire(&self, name: &str) -> Result<Volume, VolumeError> {
+        let volume = self.get(name)?;
+        let Some(Device::FileSystem(system)) = volume.device() else { return Ok(volume) };
+        let failure = |source| VolumeError::Storage { doing: "mount", name: name.to_owned(), source };
+        let _lock = FileLock::exclusive(&volume.path.join("lock")).map_err(failure)?;
+        if !is_mounted(&volume) {
+            system.mount(&volume.data()).map_err(failure)?;
+        }
+        self.mounted_names().insert(name.to_owned());
+        Ok(volume)
+    }
+
+    /// Names of the volumes whose file system is mounted now.
+    pub fn mounted(&self) -> Vec<String> {
+        self.mounted_names().iter().cloned().collect()
+    }
+
+    /// Unmounts the file system of a volume, unless `is_used` says otherwise when nobody can acquire it any more.
+    pub fn release(&self, name: &str, is_used: impl FnOnce() -> bool) -> Result<(), VolumeError> {
+        if !self.mounted_names().contains(name) {
+            return Ok(());
+        }
+        let volume = self.get(name)?;
+        let failure = |source| VolumeError::Storage { doing: "unmount", name: name.to_owned(), source };
+        let _lock = FileLock::exclusive(&volume.path.join("lock")).map_err(failure)?;
+        if is_used() {
+            return Ok(());
+        }
+        let data = volume.data();
+        match rustix::mount::unmount(&data, rustix::mount::UnmountFlags::DETACH) {
+            Ok(()) | Err(rustix::io::Errno::INVAL) => drop(self.mounted_names().remove(name)),
+            Err(errno) => return Err(failure(rcompose_sys::Error::new("umount2", format!("{data:?}, MNT_DETACH"), errno))),
+        }
+        Ok(())
+    }
+
+    /// Bytes that a volume takes on this machine.
+    pub fn size(&self, volume: &Volume) -> u64 {
+        if volume.device().is_some() { 0 } else { crate::tree_size(&volume.data()) }
+    }
+}
+
+/// Tells whether something is mounted where a volume has its content.
+fn is_mounted(volume: &Volume) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| std::fs::metadata(path).map(|about| about.dev()).ok();
+    matches!(volume.device(), Some(Device::FileSystem(_))) && device(&volume.path.join("_data")) != device(&volume.path)
 }
 
 fn check_name(name: &str) -> Result<(), VolumeError> {
@@ -200,7 +267,7 @@ fn check_name(name: &str) -> Result<(), VolumeError> {
     }
 }
 
-fn io(call: &'static str, path: &Path, error: &std::io::Error) -> rcompose_sys::Error {
+pub(crate) fn io(call: &'static str, path: &Path, error: &std::io::Error) -> rcompose_sys::Error {
     let errno = rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO);
     rcompose_sys::Error::new(call, format!("{path:?}"), errno)
 }
@@ -273,5 +340,59 @@ mod tests {
         let again = Store::open(&store.root).unwrap();
         assert!(!volume.path.join("fill-1").exists() && !again.root.join("rcompose-1").exists());
         assert!(again.get("data").is_ok());
+    }
+
+    #[test]
+    fn a_copy_that_was_complete_when_it_all_ended_is_moved_in() {
+        let (_folder, store) = store();
+        let volume = store.ensure(spec("data")).unwrap();
+        std::fs::create_dir_all(volume.path.join("full/sub")).unwrap();
+        std::fs::write(volume.path.join("full/late"), "late").unwrap();
+        std::fs::write(volume.data().join("early"), "early").unwrap();
+        std::fs::set_permissions(volume.path.join("full"), PermissionsExt::from_mode(0o750)).unwrap();
+        Store::open(&store.root).unwrap();
+        assert!(
+            volume.data().join("early").exists() && volume.data().join("late").exists() && volume.data().join("sub").is_dir()
+        );
+        assert_eq!(std::fs::metadata(volume.data()).unwrap().mode() & 0o7777, 0o750);
+        assert!(!volume.path.join("full").exists());
+    }
+
+    #[test]
+    fn options_make_a_directory_of_the_host_the_volume() {
+        let (folder, store) = store();
+        let options = |texts: &[(&str, &str)]| {
+            texts.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>()
+        };
+        let device = folder.path().to_string_lossy().into_owned();
+        let wanted = VolumeSpec { options: options(&[("type", "none"), ("o", "bind,ro"), ("device", &device)]), ..spec("there") };
+        let volume = store.ensure(wanted).unwrap();
+        assert!(volume.data() == folder.path() && volume.is_read_only());
+        for wrong in [&[("size", "1m")][..], &[("type", "none"), ("o", "bind"), ("device", "relative")], &[("o", "size=1m")]] {
+            let refused = store.ensure(VolumeSpec { options: options(wrong), ..spec("wrong") });
+            assert!(matches!(refused, Err(VolumeError::Options { .. })), "{wrong:?}");
+        }
+        store.remove("there").unwrap();
+        assert!(folder.path().is_dir());
+    }
+
+    #[test]
+    fn a_file_system_of_its_own_is_mounted_while_it_is_used() {
+        let (_folder, store) = store();
+        let options = [("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=1m,nosuid,mode=0711")];
+        let options = options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let volume = store.ensure(VolumeSpec { options, ..spec("memory") }).unwrap();
+        let mode = || std::fs::metadata(volume.data()).unwrap().mode() & 0o7777;
+        store.acquire("memory").unwrap();
+        store.acquire("memory").unwrap();
+        assert!(mode() == 0o711 && store.mounted() == ["memory"]);
+        assert_eq!(Store::open(&store.root).unwrap().mounted(), ["memory"]);
+        store.release("memory", || true).unwrap();
+        assert_eq!(mode(), 0o711);
+        store.release("memory", || false).unwrap();
+        assert!(mode() == 0o755 && store.mounted().is_empty());
+        store.acquire("memory").unwrap();
+        store.remove("memory").unwrap();
+        assert_eq!(std::fs::read_dir(&store.root).unwrap().count(), 0);
     }
 }
