@@ -3,35 +3,59 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rcompose_container::init::SUBPATH;
 use rcompose_container::init::capabilities;
 use rcompose_container::spec::{
-    Capabilities, Cpu, Device, DeviceRule, Linux, Memory, Mount, Namespace as SpecNamespace, NamespaceKind, Pids, Process,
-    Resources, Rlimit, Root, Seccomp as SpecSeccomp, Spec, User,
+    Capabilities, Cpu, DeviceRule, Linux, Memory, Mount, Namespace as SpecNamespace, NamespaceKind, Pids, Process, Resources,
+    Rlimit, Root, Seccomp as SpecSeccomp, Spec, User,
 };
 use rcompose_image::{ImageConfig, View};
 
 use crate::container::{ContainerSpec, Limits, MountSource, Namespace, Seccomp};
+use crate::devices::Asked;
 use crate::error::EngineError;
 
 /// What a spec needs besides the description.
 pub(crate) struct Surroundings<'a> {
     pub(crate) id: &'a str,
+    /// The name that it has for itself.
+    pub(crate) hostname: &'a str,
     pub(crate) image: &'a ImageConfig,
     pub(crate) view: &'a View,
-    /// The pinned network namespace, if the container has one.
+    /// The network namespace that was made for it, or is another container's.
     pub(crate) network: Option<PathBuf>,
     /// Namespaces of other containers to join.
-    pub(crate) joined: Vec<(NamespaceKind, PathBuf)>,
+    pub(crate) joined: &'a [(NamespaceKind, PathBuf)],
     /// Folder with `hosts`, `hostname` and `resolv.conf`.
     pub(crate) etc: &'a Path,
-    /// Directory on the host of each volume and injected file, by target.
-    pub(crate) sources: BTreeMap<String, PathBuf>,
+    /// Where each volume, image and injected file is.
+    pub(crate) sources: Sources,
     /// Device nodes that were asked for.
-    pub(crate) devices: Vec<Device>,
+    pub(crate) devices: Vec<Asked>,
     /// A policy that was read from a file.
     pub(crate) seccomp: Option<SpecSeccomp>,
     pub(crate) cgroup_parent: String,
     pub(crate) unified_cgroups: bool,
+}
+
+/// Where mounts come from on the host, by target.
+pub(crate) type Sources = BTreeMap<String, Source>;
+
+/// Where a mount comes from on the host.
+pub(crate) struct Source {
+    /// Trees that are seen as one, topmost first; more than one are layers of an image.
+    pub(crate) trees: Vec<PathBuf>,
+    /// Only this directory of them; resolved inside, when it is mounted.
+    pub(crate) subpath: Option<String>,
+    /// Whatever was asked for.
+    pub(crate) read_only: bool,
+}
+
+impl Source {
+    /// A single file.
+    pub(crate) fn file(path: PathBuf) -> Self {
+        Self { trees: vec![path], subpath: None, read_only: true }
+    }
 }
 
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -56,23 +80,23 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 pub(crate) fn spec(container: &ContainerSpec, around: &Surroundings<'_>) -> Result<Spec, EngineError> {
     Ok(Spec {
         oci_version: "1.2.0".to_owned(),
-        process: Some(process(container, around.image, around.id)?),
+        process: Some(process(container, around.image, around.hostname)?),
         root: Some(Root { path: "rootfs".into(), readonly: container.read_only }),
-        hostname: Some(hostname(container, around.id)),
+        hostname: Some(around.hostname.to_owned()),
         domainname: container.domainname.clone(),
-        mounts: mounts(container, around),
+        mounts: mounts(container, around)?,
         annotations: container.annotations.clone(),
         linux: Some(linux(container, around)),
     })
 }
 
-/// The name that a container has for itself.
+/// The name that a container has for itself where no other decides it.
 pub(crate) fn hostname(container: &ContainerSpec, id: &str) -> String {
     container.hostname.clone().unwrap_or_else(|| id[..id.len().min(12)].to_owned())
 }
 
 /// The process that the description and the image ask for together.
-pub(crate) fn process(container: &ContainerSpec, image: &ImageConfig, id: &str) -> Result<Process, EngineError> {
+fn process(container: &ContainerSpec, image: &ImageConfig, hostname: &str) -> Result<Process, EngineError> {
     let arguments = arguments(container, image);
     if arguments.is_empty() {
         return Err(EngineError::NoCommand { container: container.name.clone(), image: container.image.clone() });
@@ -85,7 +109,7 @@ pub(crate) fn process(container: &ContainerSpec, image: &ImageConfig, id: &str) 
         terminal: container.tty,
         user: User { name: Some(user), group_names: container.group_add.clone(), ..User::default() },
         args: arguments,
-        env: environment(container, image, &hostname(container, id)),
+        env: environment(container, image, hostname),
         cwd: cwd.to_owned(),
         capabilities: Some(Capabilities {
             bounding: capabilities.clone(),
@@ -162,7 +186,7 @@ fn bind(source: PathBuf, destination: &str, options: &[&str]) -> Mount {
     Mount { source: Some(source), ..mount(destination, "bind", options) }
 }
 
-fn mounts(container: &ContainerSpec, around: &Surroundings<'_>) -> Vec<Mount> {
+fn mounts(container: &ContainerSpec, around: &Surroundings<'_>) -> Result<Vec<Mount>, EngineError> {
     let privileged = container.security.privileged;
     let access = if privileged { "rw" } else { "ro" };
     let cgroup_access = if privileged || container.security.writable_cgroups { "rw" } else { "ro" };
@@ -182,31 +206,43 @@ fn mounts(container: &ContainerSpec, around: &Surroundings<'_>) -> Vec<Mount> {
     mounts.extend(
         around.view.binds.iter().map(|(source, target)| bind(source.clone(), target, &["rbind", "ro", "nosuid", "rprivate"])),
     );
-    for name in ["resolv.conf", "hostname", "hosts"] {
-        mounts.push(bind(around.etc.join(name), &format!("/etc/{name}"), &["bind", "rprivate"]));
+    let etc = ["resolv.conf", "hostname", "hosts"];
+    let mut inner: Vec<Mount> =
+        etc.iter().map(|name| bind(around.etc.join(name), &format!("/etc/{name}"), &["bind", "rprivate"])).collect();
+    for asked in &container.mounts {
+        inner.push(asked_mount(container, asked, around)?);
     }
-    let mut asked: Vec<Mount> = container.mounts.iter().filter_map(|it| asked_mount(it, around)).collect();
-    // Outer targets first, or they would hide the inner ones; the order of the file otherwise.
-    asked.sort_by_key(|it| it.destination.trim_end_matches('/').matches('/').count());
-    mounts.extend(asked);
+    // Outer targets first, or they would hide the inner ones; of two at one target the one that was asked for is on top.
+    inner.sort_by_key(|it| it.destination.trim_end_matches('/').matches('/').count());
+    mounts.extend(inner);
     for file in &container.files {
         if let Some(source) = around.sources.get(&file.target) {
-            mounts.push(bind(source.clone(), &file.target, &["bind", "ro", "rprivate"]));
+            mounts.push(bind(source.trees[0].clone(), &file.target, &["bind", "ro", "rprivate"]));
         }
     }
-    mounts
+    Ok(mounts)
 }
 
-fn asked_mount(asked: &crate::container::Mount, around: &Surroundings<'_>) -> Option<Mount> {
+fn asked_mount(
+    container: &ContainerSpec,
+    asked: &crate::container::Mount,
+    around: &Surroundings<'_>,
+) -> Result<Mount, EngineError> {
     let access = if asked.read_only { "ro" } else { "rw" };
-    Some(match &asked.source {
+    Ok(match &asked.source {
         MountSource::Bind { path, propagation, recursive, .. } => {
             let kind = if *recursive { "rbind" } else { "bind" };
             let propagation = if propagation.is_empty() { "rprivate" } else { propagation };
             bind(path.clone(), &asked.target, &[kind, access, propagation])
         }
         MountSource::Volume { .. } | MountSource::Image { .. } => {
-            bind(around.sources.get(&asked.target)?.clone(), &asked.target, &["rbind", access, "rprivate"])
+            let invalid = |text: String| EngineError::Invalid { container: container.name.clone(), text };
+            let source =
+                around.sources.get(&asked.target).ok_or_else(|| invalid(format!("nothing to mount at {}", asked.target)))?;
+            let access = if source.read_only { "ro" } else { access };
+            tree_mount(source, &asked.target, access).ok_or_else(|| {
+                invalid(format!("a part of an image cannot be mounted at {}: it has several layers", asked.target))
+            })?
         }
         MountSource::Tmpfs { options } => {
             let mut all = vec!["nosuid", "nodev", "noexec", access];
@@ -216,6 +252,23 @@ fn asked_mount(asked: &crate::container::Mount, around: &Surroundings<'_>) -> Op
     })
 }
 
+/// A bind mount of one tree, an overlay of several; `None` for a part of several.
+fn tree_mount(source: &Source, target: &str, access: &str) -> Option<Mount> {
+    match (source.trees.as_slice(), &source.subpath) {
+        ([tree], None) => Some(bind(tree.clone(), target, &["rbind", access, "rprivate"])),
+        ([tree], Some(subpath)) => {
+            let subpath = format!("{SUBPATH}{subpath}");
+            Some(bind(tree.clone(), target, &["rbind", access, "rprivate", &subpath]))
+        }
+        (trees, None) => {
+            let layers: Vec<String> = trees.iter().map(|tree| format!("lowerdir+={}", tree.display())).collect();
+            let options: Vec<&str> = std::iter::once("ro").chain(layers.iter().map(String::as_str)).collect();
+            Some(mount(target, "overlay", &options))
+        }
+        (_, Some(_)) => None,
+    }
+}
+
 fn linux(container: &ContainerSpec, around: &Surroundings<'_>) -> Linux {
     let security = &container.security;
     let open = security.privileged || security.unconfined_paths;
@@ -223,7 +276,7 @@ fn linux(container: &ContainerSpec, around: &Surroundings<'_>) -> Linux {
     let unfiltered = security.privileged || security.seccomp == Seccomp::Unconfined;
     Linux {
         namespaces: namespaces(container, around),
-        devices: around.devices.clone(),
+        devices: around.devices.iter().map(|asked| asked.device.clone()).collect(),
         cgroups_path: Some(format!("{}/{}", around.cgroup_parent, around.id)),
         resources: Some(resources(container, around)),
         masked_paths: if open { Vec::new() } else { owned(&MASKED) },
@@ -252,8 +305,9 @@ fn namespaces(container: &ContainerSpec, around: &Surroundings<'_>) -> Vec<SpecN
     add(NamespaceKind::Uts, &wanted.uts);
     let default = if around.unified_cgroups { Namespace::Private } else { Namespace::Host };
     add(NamespaceKind::Cgroup, wanted.cgroup.as_ref().unwrap_or(&default));
-    if let Some(path) = &around.network {
-        namespaces.push(SpecNamespace { kind: NamespaceKind::Network, path: Some(path.clone()) });
+    // Without a path it is a new one, where there is only loopback; never the host's by omission.
+    if wanted.network != Namespace::Host {
+        namespaces.push(SpecNamespace { kind: NamespaceKind::Network, path: around.network.clone() });
     }
     namespaces
 }
@@ -298,7 +352,7 @@ fn resources(container: &ContainerSpec, around: &Surroundings<'_>) -> Resources 
 }
 
 /// An allow list: nothing at first, then making nodes, the default devices, and what was asked for.
-fn device_rules(container: &ContainerSpec, asked: &[Device]) -> Vec<DeviceRule> {
+fn device_rules(container: &ContainerSpec, asked: &[Asked]) -> Vec<DeviceRule> {
     if container.security.privileged {
         return vec![DeviceRule { allow: true, ..DeviceRule::default() }];
     }
@@ -314,9 +368,9 @@ fn device_rules(container: &ContainerSpec, asked: &[Device]) -> Vec<DeviceRule> 
     rules.extend([0, 1, 2].map(|minor| rule("c", Some(5), Some(minor), "rwm")));
     rules.push(rule("c", Some(136), None, "rwm"));
     rules.push(rule("c", Some(10), Some(200), "rwm"));
-    for (device, (_, target, access)) in asked.iter().zip(&container.devices) {
-        debug_assert_eq!(device.path, *target);
-        rules.push(rule(&device.kind, Some(device.major), Some(device.minor), access));
+    for asked in asked {
+        let device = &asked.device;
+        rules.push(rule(&device.kind, Some(device.major), Some(device.minor), &asked.access));
     }
     rules.extend(container.device_cgroup_rules.iter().filter_map(|text| parse_rule(text)));
     rules
@@ -381,22 +435,59 @@ mod tests {
     }
 
     #[test]
-    fn swap_defaults_to_as_much_as_memory() {
-        let container = ContainerSpec { limits: Limits { memory: Some(100), ..Limits::default() }, ..ContainerSpec::default() };
+    fn the_hosts_network_is_only_for_those_who_ask_for_it() {
         let (view, config) = (View::default(), ImageConfig::default());
-        let around = Surroundings {
+        let network_of = |network: Namespace, path: Option<&str>| {
+            let around = Surroundings { network: path.map(PathBuf::from), ..around(&config, &view) };
+            let namespaces = crate::container::Namespaces { network, ..crate::container::Namespaces::default() };
+            let container = ContainerSpec { namespaces, ..ContainerSpec::default() };
+            let found = super::namespaces(&container, &around);
+            found.into_iter().find(|it| it.kind == NamespaceKind::Network).map(|it| it.path)
+        };
+        let other = || Namespace::Container("other".to_owned());
+        assert_eq!(network_of(Namespace::Host, None), None);
+        assert_eq!(network_of(Namespace::Private, None), Some(None));
+        assert_eq!(network_of(other(), None), Some(None));
+        assert_eq!(network_of(other(), Some("/proc/7/ns/net")), Some(Some("/proc/7/ns/net".into())));
+        assert_eq!(network_of(Namespace::Private, Some("/run/x")), Some(Some("/run/x".into())));
+    }
+
+    #[test]
+    fn an_image_that_is_mounted_is_read_only_and_a_part_is_resolved_inside() {
+        let source = |trees: &[&str], subpath: Option<&str>| Source {
+            trees: trees.iter().map(PathBuf::from).collect(),
+            subpath: subpath.map(str::to_owned),
+            read_only: true,
+        };
+        let options = |source: &Source| tree_mount(source, "/x", "ro").map(|it| it.options.join(","));
+        assert_eq!(options(&source(&["/a"], None)).unwrap(), "rbind,ro,rprivate");
+        assert_eq!(options(&source(&["/a"], Some("b"))).unwrap(), "rbind,ro,rprivate,x-rcompose.subpath=b");
+        assert_eq!(options(&source(&["/a", "/b"], None)).unwrap(), "ro,lowerdir+=/a,lowerdir+=/b");
+        assert!(options(&source(&["/a", "/b"], Some("c"))).is_none());
+    }
+
+    fn around<'a>(image: &'a ImageConfig, view: &'a View) -> Surroundings<'a> {
+        Surroundings {
             id: "x",
-            image: &config,
-            view: &view,
+            hostname: "x",
+            image,
+            view,
             network: None,
-            joined: Vec::new(),
+            joined: &[],
             etc: Path::new("/"),
-            sources: BTreeMap::new(),
+            sources: Sources::new(),
             devices: Vec::new(),
             seccomp: None,
             cgroup_parent: "/p".to_owned(),
             unified_cgroups: false,
-        };
+        }
+    }
+
+    #[test]
+    fn swap_defaults_to_as_much_as_memory() {
+        let container = ContainerSpec { limits: Limits { memory: Some(100), ..Limits::default() }, ..ContainerSpec::default() };
+        let (view, config) = (View::default(), ImageConfig::default());
+        let around = around(&config, &view);
         let memory = resources(&container, &around).memory.unwrap();
         assert_eq!((memory.limit, memory.swap), (Some(100), Some(200)));
         assert_eq!(linux(&container, &around).resources.unwrap().devices[0], DeviceRule::default());

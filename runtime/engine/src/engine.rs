@@ -1,12 +1,19 @@
 //! The engine.
 
+mod adopt;
+mod connect;
 mod create;
 mod exec;
+mod files;
+mod image;
+mod life;
+mod remove;
 mod start;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ipnet::Ipv4Net;
@@ -14,14 +21,12 @@ use rcompose_container::{Container as Running, ContainerId, ExitRecord, Launcher
 use rcompose_image::Store as Images;
 use rcompose_network::Networks;
 use rcompose_volume::Store as Volumes;
-use rustix::process::Signal;
 
 pub use exec::ExecRequest;
 
-use crate::container::MountSource;
+use crate::EngineError;
 use crate::error::Doing;
 use crate::record::{Paths, Record};
-use crate::{ContainerSpec, EngineError};
 
 /// Where state is, and what may be used.
 #[derive(Debug, Clone)]
@@ -61,14 +66,33 @@ pub struct Container {
 }
 
 struct Entry {
+    /// What it needs is in use from this moment on.
+    starting: AtomicBool,
+    /// Held by whoever starts, settles or removes the container; never while somebody waits for its end.
+    transition: Mutex<()>,
     record: Mutex<Record>,
     running: Mutex<Option<Running>>,
     paths: Paths,
 }
 
 impl Entry {
+    fn new(record: Record, running: Option<Running>, paths: Paths) -> Arc<Self> {
+        Arc::new(Self {
+            starting: AtomicBool::new(false),
+            transition: Mutex::new(()),
+            record: Mutex::new(record),
+            running: Mutex::new(running),
+            paths,
+        })
+    }
+
     fn record(&self) -> Record {
         lock(&self.record).clone()
+    }
+
+    /// Tells whether it runs, or is about to.
+    fn is_up(&self) -> bool {
+        self.starting.load(Ordering::SeqCst) || lock(&self.running).is_some()
     }
 
     fn running(&self) -> Option<Running> {
@@ -98,7 +122,7 @@ impl Engine {
     pub fn open(config: Config, runtime: tokio::runtime::Handle) -> Result<Self, EngineError> {
         for folder in [config.data_root.join("containers"), config.data_root.join("logs"), config.run_root.join("containers")] {
             use std::os::unix::fs::DirBuilderExt;
-            let made = std::fs::DirBuilder::new().recursive(true).mode(0o710).create(&folder);
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
             made.doing(|| format!("make {}", folder.display()))?;
         }
         let root_hash = root_hash(&config.data_root);
@@ -127,59 +151,16 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Finds the containers of an earlier engine: those that run are taken over, those that ended meanwhile keep their record, what
-    /// was half-made or half-removed goes.
-    fn adopt(&self) -> Result<(), EngineError> {
-        let mut alive = BTreeSet::new();
-        let folder = self.config.data_root.join("containers");
-        for entry in std::fs::read_dir(&folder).doing(|| format!("list {}", folder.display()))?.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let paths = self.paths(&name);
-            let Some(record) = Record::read(&paths.directory).filter(|record| record.id.as_str() == name) else {
-                // A folder without a whole record was being made.
-                self.clear(&paths);
-                continue;
-            };
-            let running = Running::open(&paths.state);
-            if running.is_some() {
-                alive.insert(name.clone());
-            } else {
-                self.sweep_launch(&paths, &record);
-            }
-            let entry = Entry { record: Mutex::new(record), running: Mutex::new(running), paths };
-            lock(&self.containers).insert(name, Arc::new(entry));
-        }
-        self.networks.restore(&alive)?;
-        let removing: Vec<String> =
-            lock(&self.containers).iter().filter(|(_, entry)| entry.record().removing).map(|(id, _)| id.clone()).collect();
-        removing.iter().try_for_each(|id| self.remove(id, false))
-    }
-
-    /// What is left of a start whose processes are gone.
-    fn sweep_launch(&self, paths: &Paths, record: &Record) {
-        if paths.state.exists()
-            && let Err(error) = rcompose_container::container::sweep(&paths.state)
-        {
-            tracing::warn!(%error, container = record.spec.name, "what a container left could not be removed");
-        }
-        // Nobody waited for its end: then nobody knows it.
-        if record.started_at.is_some() && ExitRecord::read(&paths.exit()).is_none() && record.failure.is_none() {
-            let _ = ExitRecord::unknown(now()).write(&paths.exit());
-        }
-        start::release_secrets(paths);
-    }
-
-    fn clear(&self, paths: &Paths) {
-        if let Err(error) = rcompose_sys::atomic::remove_tree(&paths.directory) {
-            tracing::warn!(%error, "something half-made could not be removed");
-        }
-    }
-
     fn paths(&self, id: &str) -> Paths {
         Paths {
             directory: self.config.data_root.join("containers").join(id),
             state: self.config.run_root.join("containers").join(id),
         }
+    }
+
+    /// Below which cgroup containers are kept that ask for no other.
+    pub fn cgroup_parent(&self) -> String {
+        format!("/rcompose-{}", self.root_hash)
     }
 
     /// The images.
@@ -226,12 +207,12 @@ impl Engine {
         let record = entry.record();
         let running = entry.running();
         let pid = running.as_ref().map(Running::pid);
-        let state = match (&running, record.removing) {
+        let state = match (&running, record.removing.is_some()) {
             (_, true) => State::Removing,
             (Some(_), false) => State::Running,
             (None, false) => match (record.started_at, &record.failure) {
                 (_, Some((code, _))) => {
-                    State::Exited(ExitRecord { code: *code, oom_killed: false, finished_at: record.created, ran_for: 0 })
+                    State::Exited(ExitRecord { code: *code, oom_killed: false, finished_at: record.failed_at, ran_for: 0 })
                 }
                 (None, None) => State::Created,
                 (Some(_), None) => {
@@ -240,149 +221,6 @@ impl Engine {
             },
         };
         Container { record, state, pid }
-    }
-
-    /// A descriptor that is readable when a running container has ended.
-    pub fn ended(&self, id: &str) -> Result<OwnedFd, EngineError> {
-        let entry = self.entry(id)?;
-        let running = entry.running().ok_or_else(|| EngineError::NotRunning(entry.record().spec.name))?;
-        running.ended().try_clone_to_owned().doing(|| "watch a container".to_owned())
-    }
-
-    /// Takes note of a container's end, after [`Engine::ended`] said so; gives how it ended. Its network stays, for a restart.
-    pub fn settle(&self, id: &str) -> Result<ExitRecord, EngineError> {
-        let entry = self.entry(id)?;
-        if let Some(running) = lock(&entry.running).take()
-            && let Err(error) = running.release()
-        {
-            tracing::warn!(%error, container = id, "what a container left could not be removed");
-        }
-        if let Some(record) = ExitRecord::read(&entry.paths.exit()) {
-            return Ok(record);
-        }
-        let record = ExitRecord::unknown(now());
-        record.write(&entry.paths.exit()).doing(|| "record an end".to_owned())?;
-        Ok(record)
-    }
-
-    /// Takes a container that does not run off its networks, and its secrets out of memory.
-    pub fn disconnect(&self, id: &str) {
-        self.networks.detach(id);
-        start::release_secrets(&self.paths(id));
-    }
-
-    /// Sends a signal to the first process of a running container.
-    pub fn signal(&self, id: &str, signal: Signal) -> Result<(), EngineError> {
-        self.running(id)?.signal(signal).doing(|| format!("signal container {id}"))
-    }
-
-    /// Kills every process of a running container.
-    pub fn kill(&self, id: &str) -> Result<(), EngineError> {
-        self.running(id)?.kill_all().doing(|| format!("kill container {id}"))
-    }
-
-    /// Tells whether the first process does anything about a signal.
-    pub fn handles(&self, id: &str, signal: Signal) -> bool {
-        self.running(id).is_ok_and(|running| running.handles(signal))
-    }
-
-    /// Freezes or thaws a running container.
-    pub fn set_paused(&self, id: &str, paused: bool) -> Result<(), EngineError> {
-        let running = self.running(id)?;
-        running.set_paused(paused).map_err(|source| EngineError::Cgroup { container: id.to_owned(), source })
-    }
-
-    /// Processes of a running container, as the host numbers them.
-    pub fn processes(&self, id: &str) -> Result<Vec<i32>, EngineError> {
-        self.running(id)?.processes().map_err(|source| EngineError::Cgroup { container: id.to_owned(), source })
-    }
-
-    /// Opens a stream of frames to a running container.
-    pub fn attach(&self, id: &str) -> Result<std::os::unix::net::UnixStream, EngineError> {
-        self.running(id)?.attach().doing(|| format!("attach to container {id}"))
-    }
-
-    fn running(&self, id: &str) -> Result<Running, EngineError> {
-        let entry = self.entry(id)?;
-        entry.running().ok_or_else(|| EngineError::NotRunning(entry.record().spec.name))
-    }
-
-    /// Gives a container another name.
-    pub fn rename(&self, id: &str, name: &str) -> Result<(), EngineError> {
-        let entry = self.entry(id)?;
-        if lock(&self.containers).iter().any(|(other, it)| other != id && lock(&it.record).spec.name == name) {
-            return Err(EngineError::NameTaken(name.to_owned()));
-        }
-        let mut record = lock(&entry.record);
-        name.clone_into(&mut record.spec.name);
-        record.write(&entry.paths.directory).doing(|| format!("rename container {name}"))
-    }
-
-    /// Removes a container that does not run; with `volumes`, its anonymous volumes too.
-    pub fn remove(&self, id: &str, volumes: bool) -> Result<(), EngineError> {
-        let entry = self.entry(id)?;
-        if entry.running().is_some() {
-            return Err(EngineError::StillRunning(entry.record().spec.name));
-        }
-        // First the intent, so that whoever finds it half-removed goes on.
-        let record = {
-            let mut record = lock(&entry.record);
-            record.removing = true;
-            record.write(&entry.paths.directory).doing(|| format!("remove container {id}"))?;
-            record.clone()
-        };
-        self.disconnect(id);
-        rcompose_sys::atomic::remove_tree(&entry.paths.directory).doing(|| format!("remove container {}", record.spec.name))?;
-        lock(&self.containers).remove(id);
-        if volumes {
-            for name in record.anonymous_volumes.iter().filter(|name| self.volume_users(name).is_empty()) {
-                match self.volumes.remove(name) {
-                    Err(error) if !matches!(error, rcompose_volume::VolumeError::NotFound(_)) => return Err(error.into()),
-                    _ => {}
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Names of the containers that mount a volume.
-    pub fn volume_users(&self, name: &str) -> Vec<String> {
-        let uses = |record: &Record| {
-            let mounted = record
-                .spec
-                .mounts
-                .iter()
-                .any(|mount| matches!(&mount.source, MountSource::Volume { name: of, .. } if of == name));
-            mounted || record.anonymous_volumes.iter().any(|of| of == name)
-        };
-        lock(&self.containers).values().map(|entry| entry.record()).filter(uses).map(|record| record.spec.name).collect()
-    }
-
-    /// Removes a volume that no container mounts.
-    pub fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
-        let users = self.volume_users(name);
-        if users.is_empty() {
-            Ok(self.volumes.remove(name)?)
-        } else {
-            Err(EngineError::VolumeInUse { name: name.to_owned(), users })
-        }
-    }
-
-    /// Names of the containers that were made from an image.
-    pub fn image_users(&self, image_id: &str) -> Vec<String> {
-        let entries = lock(&self.containers);
-        entries.values().map(|entry| entry.record()).filter(|it| it.image_id == image_id).map(|it| it.spec.name).collect()
-    }
-
-    /// Removes a reference, or an image that no container was made from.
-    pub fn remove_image(&self, name: &str, force: bool) -> Result<(Vec<String>, Option<String>), EngineError> {
-        let image = self.images.resolve(name)?;
-        let users = self.image_users(&image.id.to_string());
-        if !users.is_empty() && !force {
-            return Err(EngineError::ImageInUse { name: name.to_owned(), users });
-        }
-        let (untagged, gone) = self.images.remove(name)?;
-        Ok((untagged, gone.map(|id| id.to_string())))
     }
 
     /// Where the output of a container is written.
@@ -418,9 +256,4 @@ fn now() -> i64 {
 fn new_id() -> Result<ContainerId, EngineError> {
     let hex = rcompose_sys::atomic::random_hex(32).doing(|| "make an id".to_owned())?;
     Ok(hex.parse().expect("64 hex digits are an id"))
-}
-
-/// Unused names may be taken.
-fn is_free(containers: &BTreeMap<String, Arc<Entry>>, spec: &ContainerSpec) -> bool {
-    !containers.values().any(|entry| lock(&entry.record).spec.name == spec.name)
 }

@@ -121,6 +121,13 @@ impl EngineError {
         }
     }
 
+    /// The error and its causes, in one line.
+    pub(crate) fn with_causes(&self) -> String {
+        let first: &dyn std::error::Error = self;
+        let causes = std::iter::successors(Some(first), |error| error.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
     /// Tells whether something that was looked for is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(

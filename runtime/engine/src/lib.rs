@@ -5,9 +5,11 @@
 
 mod bundle;
 pub mod container;
+mod devices;
 mod engine;
 mod error;
 mod record;
+mod seccomp;
 
 pub use container::ContainerSpec;
 pub use engine::{Config, Container, Engine, ExecRequest, State};

@@ -7,7 +7,8 @@
 //!                       /rootfs            where init mounts its root, in a mount namespace of its own
 //!                       /config.json       the bundle of its last start
 //!                       /etc               its hosts, hostname and resolv.conf
-//!                       /secrets           a tmpfs while it runs: injected files
+//! <run>/containers/<id>                    state and socket of its monitor, while it runs
+//!                 /<id>.files              a tmpfs: files that were written for it
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -34,8 +35,18 @@ pub struct Record {
     pub anonymous_volumes: Vec<String>,
     /// Why the last start failed, and the status that stands for it.
     pub failure: Option<(i32, String)>,
+    /// When that was, nanoseconds since 1970.
+    #[serde(default)]
+    pub failed_at: i64,
     /// A removal was begun.
-    pub removing: bool,
+    pub removing: Option<Removal>,
+}
+
+/// A removal that was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// Its anonymous volumes go too.
+    pub volumes: bool,
 }
 
 impl Record {
@@ -65,7 +76,8 @@ impl Paths {
         self.directory.join("etc")
     }
 
-    pub(crate) fn secrets(&self) -> PathBuf {
-        self.state.with_extension("secrets")
+    /// A tmpfs while there are files that were written for it.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.state.with_extension("files")
     }
 }

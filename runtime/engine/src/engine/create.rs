@@ -1,15 +1,12 @@
 //! Making a container: its record, its own layer, its volumes. Nothing runs yet.
 
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex};
-
 use rcompose_image::{ImageConfig, View};
 use rcompose_sys::atomic::{self, TempDir};
-use rcompose_sys::beneath::{Root, file_type};
-use rcompose_volume::VolumeSpec;
-use rustix::fs::FileType;
+use rcompose_volume::{Volume, VolumeSpec};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
-use super::{Engine, Entry, is_free, lock, new_id, now};
+use super::{Engine, Entry, image, lock, new_id, now};
 use crate::container::{Mount, MountSource};
 use crate::error::Doing;
 use crate::record::Record;
@@ -18,17 +15,17 @@ use crate::{ContainerSpec, EngineError};
 impl Engine {
     /// Makes a container that does not run yet. `replaces` hands its anonymous volumes over.
     pub fn create(&self, mut spec: ContainerSpec, replaces: Option<&str>) -> Result<Record, EngineError> {
-        let (image_id, image, view) = self.images.open_image(&spec.image)?;
+        let (image_id, config, view) = self.images.open_image(&spec.image)?;
         let name = spec.name.clone();
         self.reserve(&spec)?;
-        let made = self.make(&mut spec, image_id, &image, &view, replaces);
+        let made = self.make(&mut spec, image_id, &config, &view, replaces);
         lock(&self.reserved).remove(&name);
         made
     }
 
     fn reserve(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
         let mut reserved = lock(&self.reserved);
-        if !is_free(&lock(&self.containers), spec) || !reserved.insert(spec.name.clone()) {
+        if !self.is_free(&spec.name, None) || !reserved.insert(spec.name.clone()) {
             return Err(EngineError::NameTaken(spec.name.clone()));
         }
         Ok(())
@@ -38,7 +35,7 @@ impl Engine {
         &self,
         spec: &mut ContainerSpec,
         image_id: String,
-        image: &ImageConfig,
+        config: &ImageConfig,
         view: &View,
         replaces: Option<&str>,
     ) -> Result<Record, EngineError> {
@@ -48,14 +45,13 @@ impl Engine {
         let inherited = replaces.and_then(|id| self.get(id).ok()).map(|it| it.record);
         let folder = TempDir::below(&self.config.data_root.join("containers")).doing(doing)?;
         let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
-        std::fs::set_permissions(folder.path(), mode(0o711)).doing(doing)?;
         for name in ["upper", "work", "rootfs", "etc"] {
             std::fs::create_dir(folder.path().join(name)).doing(doing)?;
         }
         std::fs::set_permissions(folder.path().join("upper"), mode(0o755)).doing(doing)?;
         // Tools look for it to know that they are in a container.
         std::fs::write(folder.path().join("upper/.dockerenv"), "").doing(doing)?;
-        let anonymous_volumes = self.prepare_volumes(spec, image, view, inherited.as_ref())?;
+        let anonymous_volumes = self.prepare_volumes(spec, config, view, inherited.as_ref())?;
         let record = Record {
             id: id.clone(),
             spec: spec.clone(),
@@ -64,14 +60,14 @@ impl Engine {
             started_at: None,
             anonymous_volumes,
             failure: None,
-            removing: false,
+            failed_at: 0,
+            removing: None,
         };
         record.write(folder.path()).doing(doing)?;
         let paths = self.paths(id.as_str());
         atomic::publish_dir(folder.path(), &paths.directory).doing(doing)?;
         drop(folder.into_path());
-        let entry = Entry { record: Mutex::new(record.clone()), running: Mutex::new(None), paths };
-        lock(&self.containers).insert(id.to_string(), Arc::new(entry));
+        lock(&self.containers).insert(id.to_string(), Entry::new(record.clone(), None, paths));
         Ok(record)
     }
 
@@ -79,12 +75,12 @@ impl Engine {
     fn prepare_volumes(
         &self,
         spec: &mut ContainerSpec,
-        image: &ImageConfig,
+        config: &ImageConfig,
         view: &View,
         inherited: Option<&Record>,
     ) -> Result<Vec<String>, EngineError> {
         // What the image declares and nobody mounts over.
-        for target in image.config.volumes.keys() {
+        for target in config.config.volumes.keys() {
             let target = target.trim_end_matches('/');
             if target.starts_with('/') && !spec.mounts.iter().any(|mount| mount.target.trim_end_matches('/') == target) {
                 let source = MountSource::Volume { name: String::new(), nocopy: false, subpath: None };
@@ -92,10 +88,11 @@ impl Engine {
             }
         }
         let mut anonymous = Vec::new();
+        let container = spec.name.clone();
         for mount in &mut spec.mounts {
             let target = mount.target.clone();
             match &mut mount.source {
-                MountSource::Volume { name, nocopy, .. } => {
+                MountSource::Volume { name, nocopy, subpath } => {
                     let unnamed = name.is_empty();
                     if unnamed {
                         *name = match inherited.and_then(|record| anonymous_at(record, &target)) {
@@ -108,22 +105,30 @@ impl Engine {
                     let labels = if unnamed { labels } else { std::collections::BTreeMap::new() };
                     let wanted = VolumeSpec { name: name.clone(), anonymous: unnamed, labels, ..VolumeSpec::default() };
                     let volume = self.volumes.ensure(wanted)?;
-                    if !*nocopy && let Some(source) = directory_of_image(view, &target) {
-                        self.volumes.fill(&volume, &source)?;
+                    if !*nocopy && subpath.is_none() {
+                        self.fill(&volume, view, &target)?;
                     }
                 }
-                MountSource::Bind { path, create, .. } => {
-                    if !path.exists() {
-                        if !*create {
-                            return Err(EngineError::MissingSource { container: spec.name.clone(), path: path.clone() });
-                        }
-                        std::fs::create_dir_all(&path).doing(|| format!("make the bind source {}", path.display()))?;
-                    }
-                }
+                MountSource::Bind { path, create, .. } => ensure_source(&container, path, *create)?,
                 MountSource::Tmpfs { .. } | MountSource::Image { .. } => {}
             }
         }
         Ok(anonymous)
+    }
+}
+
+impl Engine {
+    /// Gives a new volume what the image has where it is mounted.
+    fn fill(&self, volume: &Volume, view: &View, target: &str) -> Result<(), EngineError> {
+        let doing = || format!("open the image at {target}");
+        let Some(root) = image::open(view).doing(doing)? else { return Ok(()) };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        match root.open_file(target, flags, Mode::empty()) {
+            Ok(source) => Ok(self.volumes.fill(volume, &source)?),
+            // The image has nothing there, or something that is no directory.
+            Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
+            Err(error) => Err(error).doing(doing),
+        }
     }
 }
 
@@ -135,17 +140,17 @@ fn anonymous_at(record: &Record, target: &str) -> Option<String> {
     }
 }
 
-/// The directory that an image has at a path, in the topmost layer that has it.
-///
-/// A directory that several layers share is taken from the topmost one alone where that is all there is to see; otherwise the
-/// merged view is needed, which the layers below contribute to.
-fn directory_of_image(view: &View, target: &str) -> Option<OwnedFd> {
-    let layers = view.lower.iter().filter_map(|layer| Root::open(layer).ok());
-    let found = layers
-        .filter_map(|root| root.open_path(target).ok())
-        .find(|handle| file_type(handle).is_ok_and(|kind| kind == FileType::Directory));
-    found.and_then(|handle| {
-        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
-        rustix::fs::openat(&handle, ".", flags, rustix::fs::Mode::empty()).ok()
-    })
+/// Makes a missing bind source, if that is wanted.
+pub(super) fn ensure_source(container: &str, path: &std::path::Path, create: bool) -> Result<(), EngineError> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    if path.exists() {
+        return Ok(());
+    }
+    if !create {
+        return Err(EngineError::MissingSource { container: container.to_owned(), path: path.to_owned() });
+    }
+    let doing = || format!("make the bind source {}", path.display());
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path).doing(doing)?;
+    // Whatever our own mask says.
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).doing(doing)
 }
