@@ -17,10 +17,10 @@ fn points_at_the_line_that_is_wrong() {
 
 #[test]
 fn says_what_is_missing() {
-    let place = scratch("services: {a: {image: 'nowhere:1'}}");
+    let place = scratch("services: {a: {image: '127.0.0.1:1/nowhere:1'}}");
     let answer = place.run(&["up", "-d"]);
     assert_eq!(answer.code, 1);
-    assert!(answer.stderr.contains("error: image `nowhere:1` is not in the store"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("error: failed to pull image `127.0.0.1:1/nowhere:1`"), "{}", answer.stderr);
     let empty = rcompose_harness::Scratch::new(env!("CARGO_BIN_EXE_rcompose"));
     let answer = empty.run(&["up"]);
     assert_eq!(answer.code, 1);

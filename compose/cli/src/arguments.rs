@@ -433,6 +433,11 @@ pub(crate) enum Image {
         #[arg(short, long)]
         input: Option<PathBuf>,
     },
+    /// Pull images from their registries
+    Pull {
+        #[arg(required = true)]
+        images: Vec<String>,
+    },
     /// List images
     Ls {
         /// Only ids

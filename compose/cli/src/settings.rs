@@ -1,10 +1,11 @@
 //! What the environment says: read once, passed down.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rcompose_model::{Diagnostic, HostFiles, LoadRequest, Loaded, Project};
-use rcompose_supervisor::Settings;
+use rcompose_supervisor::{RegistryConfig, Settings};
+use serde::Deserialize;
 
 use crate::arguments::Global;
 use crate::error::CommandError;
@@ -24,7 +25,7 @@ impl World {
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
         let working_dir = std::env::current_dir()
             .map_err(|source| CommandError::System { doing: "find the working directory".to_owned(), source })?;
-        let supervisor = roots(&global, &environment);
+        let supervisor = roots(&global, &environment)?;
         Ok(Self { global, environment, working_dir, supervisor })
     }
 
@@ -70,7 +71,7 @@ impl World {
     }
 }
 
-fn roots(global: &Global, environment: &BTreeMap<String, String>) -> Settings {
+fn roots(global: &Global, environment: &BTreeMap<String, String>) -> Result<Settings, CommandError> {
     let root = rustix::process::geteuid().is_root();
     let home = environment.get("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
     let data = || match (root, environment.get("XDG_DATA_HOME")) {
@@ -83,10 +84,38 @@ fn roots(global: &Global, environment: &BTreeMap<String, String>) -> Settings {
         (false, Some(folder)) => PathBuf::from(folder).join("rcompose"),
         (false, None) => home.join(".local/run/rcompose"),
     };
-    let pools = environment.get("RCOMPOSE_POOLS").map(|pools| pools.split(',').map(str::to_owned).collect());
-    Settings {
+    let mut file = configuration(root, environment, &home)?;
+    if let Some(pools) = environment.get("RCOMPOSE_POOLS") {
+        file.pools = pools.split(',').map(str::to_owned).collect();
+    }
+    let docker = environment.get("DOCKER_CONFIG").map_or_else(|| home.join(".docker"), PathBuf::from);
+    file.registries.credentials.get_or_insert_with(|| docker.join("config.json"));
+    Ok(Settings {
         data_root: global.root.clone().unwrap_or_else(data),
         run_root: global.run_root.clone().unwrap_or_else(run),
-        pools: pools.unwrap_or_default(),
+        pools: file.pools,
+        registries: file.registries,
+    })
+}
+
+/// `config.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ConfigFile {
+    pools: Vec<String>,
+    registries: RegistryConfig,
+}
+
+fn configuration(root: bool, environment: &BTreeMap<String, String>, home: &Path) -> Result<ConfigFile, CommandError> {
+    let usual = || match (root, environment.get("XDG_CONFIG_HOME")) {
+        (true, _) => PathBuf::from("/etc/rcompose/config.toml"),
+        (false, Some(folder)) => Path::new(folder).join("rcompose/config.toml"),
+        (false, None) => home.join(".config/rcompose/config.toml"),
+    };
+    let path = environment.get("RCOMPOSE_CONFIG").map_or_else(usual, PathBuf::from);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => toml::from_str(&text).map_err(|error| CommandError::Usage(format!("{}: {error}", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ConfigFile::default()),
+        Err(source) => Err(CommandError::System { doing: format!("read {}", path.display()), source }),
     }
 }

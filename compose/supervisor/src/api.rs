@@ -54,6 +54,7 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/containers/{id}/processes", get(processes))
         .route("/v1/images", get(images))
         .route("/v1/images/load", post(load_images).layer(DefaultBodyLimit::disable()))
+        .route("/v1/images/pull", post(pull_image))
         .route("/v1/images/inspect", get(inspect_image))
         .route("/v1/images/remove", delete(remove_image))
         .route("/v1/images/prune", post(prune_images))
@@ -186,6 +187,11 @@ struct Named {
     name: String,
     #[serde(default)]
     force: bool,
+}
+
+async fn pull_image(State(supervisor): State<Shared>, Query(named): Query<Named>) -> Result<Json<serde_json::Value>, Refusal> {
+    supervisor.pull(&named.name).await?;
+    Ok(Json(serde_json::Value::Null))
 }
 
 async fn inspect_image(State(supervisor): State<Shared>, Query(named): Query<Named>) -> Result<impl IntoResponse, Refusal> {

@@ -13,7 +13,7 @@ use rcompose_engine::network::NetworkSpec;
 use rcompose_engine::volume::VolumeSpec;
 use rcompose_engine::{Engine, EngineError, State};
 use rcompose_model::Project;
-use rcompose_model::project::{Condition, RestartPolicy};
+use rcompose_model::project::{Condition, PullPolicy, RestartPolicy};
 use rcompose_plan::{ContainerRef, Operation, Plan, fingerprint, labels};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -110,7 +110,7 @@ impl Run {
     async fn perform(&self, operation: &Operation) -> Result<(), Failure> {
         let keeper = &self.supervisor.keeper;
         match operation {
-            Operation::EnsureImage { reference, optional, .. } => self.ensure_image(reference, *optional),
+            Operation::EnsureImage { reference, policy, optional, .. } => self.ensure_image(reference, policy, *optional).await,
             Operation::CreateNetwork { key, .. } => {
                 self.with_engine(self.network_spec(key)?, |engine, spec| {
                     engine.networks().create(spec).map(drop).map_err(EngineError::from)
@@ -200,16 +200,29 @@ impl Run {
         }
     }
 
-    fn ensure_image(&self, reference: &str, optional: bool) -> Result<(), Failure> {
-        if optional || self.supervisor.engine.images().id_of(reference).is_some() {
+    async fn ensure_image(&self, reference: &str, policy: &PullPolicy, optional: bool) -> Result<(), Failure> {
+        let present = self.supervisor.engine.images().id_of(reference).is_some();
+        if optional || (present && *policy != PullPolicy::Always) {
             return Ok(());
         }
-        let mut failure = Failure::text(format!("image `{reference}` is not in the store"));
-        failure.hint = Some(match reference.strip_prefix("rootfs:") {
-            Some(path) => format!("make the directory {path}"),
-            None => "load it with `rcompose image load -i FILE`: pulling from a registry is not supported yet".to_owned(),
-        });
-        Err(failure)
+        if let Some(path) = reference.strip_prefix("rootfs:") {
+            if present {
+                return Ok(());
+            }
+            let mut failure = Failure::text(format!("image `{reference}` is not there"));
+            failure.hint = Some(format!("make the directory {path}"));
+            return Err(failure);
+        }
+        if *policy == PullPolicy::Never {
+            let mut failure = Failure::text(format!("image `{reference}` is not in the store, and its pull policy is `never`"));
+            failure.hint = Some("load it with `rcompose image load -i FILE`".to_owned());
+            return Err(failure);
+        }
+        let id = format!("Image {reference}");
+        progress(&self.events, &id, "Pulling", ProgressStatus::Working).await;
+        self.supervisor.pull(reference).await?;
+        progress(&self.events, &id, "Pulled", ProgressStatus::Done).await;
+        Ok(())
     }
 
     fn project(&self) -> Result<&Project, Failure> {

@@ -310,7 +310,7 @@ impl Keeper {
         let grace = timeout.or(container.record.spec.stop_grace_period).unwrap_or(Duration::from_secs(10));
         // A pid 1 that does nothing about the signal would only sit out its grace period.
         let pointless = !self.engine.handles(id, signal) && !container.record.spec.init;
-        self.engine.signal(id, signal)?;
+        unless_ended(self.engine.signal(id, signal))?;
         if self.status(id).is_some_and(|status| status.phase == Phase::Paused) {
             self.set_paused(id, false).await?;
         }
@@ -319,7 +319,7 @@ impl Keeper {
         if tokio::time::timeout(grace, changes.wait_for(ended)).await.is_ok() {
             return Ok(());
         }
-        self.engine.kill(id)?;
+        unless_ended(self.engine.kill(id))?;
         let last = tokio::time::timeout(Duration::from_secs(10), changes.wait_for(ended)).await;
         match last {
             Ok(_) => Ok(()),
@@ -438,4 +438,12 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 fn parse_signal(text: &str) -> Option<Signal> {
     rcompose_engine::parse_signal(text)
+}
+
+/// A container that ended on its own just before it was told to has done what was wanted.
+fn unless_ended(outcome: Result<(), EngineError>) -> Result<(), EngineError> {
+    match outcome {
+        Err(EngineError::NotRunning(_)) => Ok(()),
+        other => other,
+    }
 }

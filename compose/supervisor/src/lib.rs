@@ -22,5 +22,6 @@ mod translate;
 
 pub use api::messages;
 pub use rcompose_engine::frame;
+pub use rcompose_engine::image::RegistryConfig;
 pub use role::main;
 pub use settings::Settings;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rcompose_engine::image::RegistryConfig;
 use serde::{Deserialize, Serialize};
 
 /// Where a supervisor works, and with what.
@@ -13,6 +14,9 @@ pub struct Settings {
     pub run_root: PathBuf,
     /// Subnets are cut from these; the default ones if empty.
     pub pools: Vec<String>,
+    /// Registries.
+    #[serde(default)]
+    pub registries: RegistryConfig,
 }
 
 impl Settings {

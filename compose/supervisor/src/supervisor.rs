@@ -17,13 +17,14 @@ use rcompose_plan::observed::Observed;
 
 use crate::Settings;
 use crate::keep::{Keeper, Phase};
-use crate::messages::{ContainerSummary, PortSummary, ProjectSummary};
+use crate::messages::{ContainerSummary, Failure, PortSummary, ProjectSummary};
 use crate::observe::observe;
 
 /// Everything that the parts share.
 pub(crate) struct Supervisor {
     pub(crate) engine: Arc<Engine>,
     pub(crate) keeper: Arc<Keeper>,
+    pub(crate) registries: rcompose_engine::image::RegistryConfig,
     projects: PathBuf,
     /// One command a project at a time.
     locks: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -51,7 +52,21 @@ impl Supervisor {
         }
         let keeper = Keeper::new(engine.clone(), policies);
         keeper.adopt();
-        Ok(Arc::new(Self { engine, keeper, projects, locks: Mutex::new(BTreeMap::new()) }))
+        let registries = settings.registries.clone();
+        Ok(Arc::new(Self { engine, keeper, registries, projects, locks: Mutex::new(BTreeMap::new()) }))
+    }
+
+    /// Pulls an image.
+    pub(crate) async fn pull(&self, name: &str) -> Result<(), Failure> {
+        let reference: rcompose_engine::image::Reference = name.parse().map_err(|error| Failure::of(&error))?;
+        let pulled = self.engine.images().pull(&reference, &self.registries, |_| {}).await;
+        pulled.map(drop).map_err(|error| {
+            let mut failure = Failure::of(&error);
+            failure.causes.insert(0, failure.message);
+            failure.message = format!("failed to pull image `{name}`");
+            failure.hint = Some("load it with `rcompose image load -i FILE`, or name a mirror in the configuration".to_owned());
+            failure
+        })
     }
 
     /// The lock that commands on one project take.

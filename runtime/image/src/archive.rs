@@ -113,19 +113,7 @@ impl Store {
 
     fn load_image(&self, image: &Found, members: &Members) -> Result<Loaded, LoadError> {
         let text = document(members, &image.config)?;
-        let config: ImageConfig =
-            serde_json::from_str(&text).map_err(|source| LoadError::Document { name: image.config.clone(), source })?;
-        let diff_ids = &config.rootfs.diff_ids;
-        if diff_ids.len() != image.layers.len() {
-            let text = format!("the image has {} layers and describes {}", image.layers.len(), diff_ids.len());
-            return Err(LoadError::Invalid(text));
-        }
-        let mut size = 0;
-        for (diff_id, member) in diff_ids.iter().zip(&image.layers) {
-            let path = members.get(member).ok_or_else(|| LoadError::Invalid(format!("layer `{member}` is missing")))?;
-            size += self.ensure_layer(diff_id, path)?;
-        }
-        let id = self.add(&text, config, size)?;
+        let id = self.load_parts(&text, &image.layers, members)?;
         let mut tags = Vec::new();
         for tag in &image.tags {
             let reference: Reference = tag.parse().map_err(StoreError::from)?;
@@ -135,14 +123,31 @@ impl Store {
         Ok(Loaded { id, tags })
     }
 
+    /// Makes an image of its description and the archives of its layers, lowest first. A layer that is there already may be
+    /// missing among `members`.
+    pub(crate) fn load_parts(&self, description: &str, layers: &[String], members: &Members) -> Result<Digest, LoadError> {
+        let config: ImageConfig = parse_description(description)?;
+        let diff_ids = &config.rootfs.diff_ids;
+        if diff_ids.len() != layers.len() {
+            let text = format!("the image has {} layers and describes {}", layers.len(), diff_ids.len());
+            return Err(LoadError::Invalid(text));
+        }
+        let mut size = 0;
+        for (diff_id, member) in diff_ids.iter().zip(layers) {
+            size += self.ensure_layer(diff_id, members.get(member).map(PathBuf::as_path))?;
+        }
+        Ok(self.add(description, config, size)?)
+    }
+
     /// Unpacks a layer unless it is there; gives its size.
-    fn ensure_layer(&self, diff_id: &Digest, archive: &Path) -> Result<u64, LoadError> {
+    fn ensure_layer(&self, diff_id: &Digest, archive: Option<&Path>) -> Result<u64, LoadError> {
         let target = self.layer_path(diff_id);
         let size_file = target.with_extension("size");
         if target.is_dir() {
             let size = std::fs::read_to_string(&size_file).ok().and_then(|text| text.parse().ok());
             return Ok(size.unwrap_or(0));
         }
+        let archive = archive.ok_or_else(|| LoadError::Invalid(format!("layer {diff_id} is missing")))?;
         let scratch = self.scratch()?;
         let unpacked = scratch.path().join("layer");
         std::fs::create_dir(&unpacked).map_err(LoadError::Read)?;
@@ -175,7 +180,16 @@ fn append(archive: &mut tar::Builder<impl Write>, name: &str, content: &[u8]) ->
 }
 
 /// Members of an archive by their clean names, and the files that hold them.
-type Members = BTreeMap<String, PathBuf>;
+pub(crate) type Members = BTreeMap<String, PathBuf>;
+
+/// The layers that a description names, lowest first.
+pub(crate) fn diff_ids(description: &str) -> Result<Vec<Digest>, LoadError> {
+    Ok(parse_description(description)?.rootfs.diff_ids)
+}
+
+fn parse_description(text: &str) -> Result<ImageConfig, LoadError> {
+    serde_json::from_str(text).map_err(|source| LoadError::Document { name: "config".to_owned(), source })
+}
 
 /// Writes the members into numbered files: their names are a stranger's.
 fn extract(archive: impl Read, folder: &Path) -> Result<Members, LoadError> {

@@ -9,6 +9,7 @@ mod digest;
 mod inspect;
 mod layer;
 mod reference;
+mod registry;
 mod rootfs;
 mod store;
 
@@ -17,5 +18,6 @@ pub use config::{Config, Healthcheck, ImageConfig};
 pub use digest::Digest;
 pub use layer::LayerError;
 pub use reference::{InvalidReference, Reference};
+pub use registry::{PullError, PullProgress, RegistryConfig};
 pub use rootfs::{RootfsError, View};
 pub use store::{Image, Store, StoreError};

@@ -148,6 +148,12 @@ pub(crate) async fn image(world: &World, command: Image) -> Result<Exit, Command
                 }
             }
         }
+        Image::Pull { images } => {
+            for name in images {
+                let _: serde_json::Value = client.post(&format!("/v1/images/pull?name={name}"), &()).await?;
+                output::print(&format!("{name}\n"))?;
+            }
+        }
         Image::Ls { quiet } => {
             let images: Vec<ImageSummary> = client.get("/v1/images").await?;
             let mut table = Table::new(&["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]);
