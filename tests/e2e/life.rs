@@ -11,7 +11,8 @@ fn comes_up_works_and_goes_away_without_a_trace() {
     place.run(&["up", "-d"]).success();
     assert_eq!(place.run(&["ps", "--services"]).success(), "db\nweb\n");
     assert_eq!(place.run(&["exec", "-T", "web", "sh", "-c", "getent hosts db >/dev/null && echo found"]).success(), "found\n");
-    assert_eq!(place.run(&["exec", "-T", "db", "sh", "-c", "echo kept >/data/file; exit 3"]).code, 3);
+    let answer = place.run(&["exec", "-T", "db", "sh", "-c", "echo kept >/data/file; exit 3"]);
+    assert_eq!(answer.code, 3, "{}", answer.stderr);
     let logs = wait_for("both lines", || {
         Some(place.run(&["logs"]).success()).filter(|it| it.contains("web is up") && it.contains("db is up"))
     });

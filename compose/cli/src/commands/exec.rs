@@ -110,11 +110,13 @@ async fn carry(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite, tty: b
                         Frame::StdinClosed
                     }
                 };
-                to.write_all(&frame.encode()).await.map_err(lost)?;
+                // A process that has ended takes no more input; how it ended is still to be read.
+                input_open &= to.write_all(&frame.encode()).await.is_ok();
             }
             _ = resized.recv() => {
                 if let Some(frame) = size().filter(|_| tty) {
-                    to.write_all(&frame.encode()).await.map_err(lost)?;
+                    // As above.
+                    let _ = to.write_all(&frame.encode()).await;
                 }
             }
         }

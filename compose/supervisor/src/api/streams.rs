@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use rcompose_engine::{EngineError, ExecRequest};
 use rcompose_plan::labels;
 use serde::Serialize;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncWriteExt, copy};
 use tokio::sync::mpsc;
 
 use super::{Refusal, Shared};
@@ -42,9 +42,25 @@ fn carry_frames(mut request: Request, stream: std::os::unix::net::UnixStream, en
     tokio::spawn(async move {
         let carried = async {
             stream.set_nonblocking(true)?;
-            let mut process = tokio::net::UnixStream::from_std(stream)?;
-            let mut client = TokioIo::new(upgrade.await.map_err(std::io::Error::other)?);
-            copy_bidirectional(&mut client, &mut process).await
+            let (mut from_process, mut to_process) = tokio::net::UnixStream::from_std(stream)?.into_split();
+            let client = TokioIo::new(upgrade.await.map_err(std::io::Error::other)?);
+            let (mut from_client, mut to_client) = tokio::io::split(client);
+            // Input that a process does not take any more, because it has ended, must not cost what it said last.
+            let input = async move {
+                let _ = copy(&mut from_client, &mut to_process).await;
+                to_process.shutdown().await
+            };
+            let output = async move {
+                let copied = copy(&mut from_process, &mut to_client).await;
+                to_client.shutdown().await.and(copied)
+            };
+            tokio::pin!(output);
+            tokio::select! {
+                // Nobody is left who could take the rest of the input.
+                copied = &mut output => copied,
+                // Kept, and waited for: the last word is the process's.
+                _ = input => output.await,
+            }
         };
         // Either side may have gone; the process has been told by its end of the stream.
         let _ = carried.await;
