@@ -3,6 +3,7 @@
 mod answers;
 mod life;
 mod mishaps;
+mod run;
 
 use rcompose_harness::Scratch;
 

@@ -1,8 +1,12 @@
 //! The command line.
 
+mod run;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use run::{Pull, PullWhen, Run};
 
 /// Runs Compose stacks with its own container runtime.
 #[derive(Debug, Parser)]
@@ -84,6 +88,10 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Run a command in a running container
     Exec(Exec),
+    /// Run one command in a container of its own
+    Run(Run),
+    /// Pull images
+    Pull(Pull),
     /// Start containers that exist
     Start(Services),
     /// Stop containers
@@ -132,7 +140,7 @@ pub(crate) struct Services {
 pub(crate) struct Up {
     pub(crate) services: Vec<String>,
     /// Leave containers running in the background
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with_all = ["attach", "attach_dependencies"])]
     pub(crate) detach: bool,
     /// Recreate containers even if nothing changed
     #[arg(long, conflicts_with = "no_recreate")]
@@ -180,11 +188,26 @@ pub(crate) struct Up {
     #[arg(long)]
     pub(crate) timestamps: bool,
     /// Wait until everything is healthy, or runs; implies --detach
-    #[arg(long, conflicts_with_all = ["abort_on_container_exit", "abort_on_container_failure"])]
+    #[arg(long, conflicts_with_all = ["abort_on_container_exit", "abort_on_container_failure", "attach", "attach_dependencies"])]
     pub(crate) wait: bool,
     /// Seconds to wait at most
     #[arg(long, value_name = "SECONDS")]
     pub(crate) wait_timeout: Option<u64>,
+    /// Pull images before: instead of what the files say
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub(crate) pull: Option<PullWhen>,
+    /// Without progress of pulls
+    #[arg(long)]
+    pub(crate) quiet_pull: bool,
+    /// Show only output of these services
+    #[arg(long, value_name = "SERVICE", conflicts_with = "attach_dependencies")]
+    pub(crate) attach: Vec<String>,
+    /// Show output of dependencies too
+    #[arg(long)]
+    pub(crate) attach_dependencies: bool,
+    /// Show no output of these services
+    #[arg(long, value_name = "SERVICE")]
+    pub(crate) no_attach: Vec<String>,
     /// Answer yes
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -4,18 +4,21 @@ mod config;
 mod exec;
 mod lists;
 mod logs;
+mod process;
 mod ps;
+mod run;
 pub(crate) mod supervisor;
 mod up;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use rcompose_model::Project;
 use rcompose_supervisor::client::Client;
-use rcompose_supervisor::messages::{Action, ApplyRequest, DownOptions, Event, LifecycleVerb, UpOptions};
+use rcompose_supervisor::messages::{Action, ApplyRequest, DownOptions, Event, LifecycleVerb, PullOptions, UpOptions};
 
-use crate::arguments::{Command, CommandLine, Down, Kill, Restart, Rm, Services, Stop};
+use crate::arguments::{Command, CommandLine, Down, Kill, Pull, PullWhen, Restart, Rm, Services, Stop};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::{self, Progress};
@@ -80,6 +83,8 @@ async fn run(line: CommandLine) -> Result<Exit, CommandError> {
         Command::Ps(arguments) => ps::ps(&world, &arguments).await,
         Command::Logs(arguments) => logs::logs(&world, arguments).await,
         Command::Exec(arguments) => exec::exec(&world, arguments).await,
+        Command::Run(arguments) => run::run(&world, arguments).await,
+        Command::Pull(arguments) => pull(&world, arguments).await,
         Command::Start(Services { services }) => lifecycle(&world, "start", services, LifecycleVerb::Start, None).await,
         Command::Stop(Stop { services, timeout }) => lifecycle(&world, "stop", services, LifecycleVerb::Stop, timeout).await,
         Command::Restart(Restart { services, timeout, no_deps }) => {
@@ -111,17 +116,54 @@ async fn apply(
     project: Option<Project>,
     action: Action,
 ) -> Result<Exit, CommandError> {
+    apply_shown(world, Progress::new(&world.global, title), name, project, action).await.map(|_| Exit::Success)
+}
+
+/// As [`apply`]; gives the id of the container that was made for one command.
+async fn apply_shown(
+    world: &World,
+    mut progress: Progress,
+    name: &str,
+    project: Option<Project>,
+    action: Action,
+) -> Result<Option<String>, CommandError> {
     let mut client = Client::connect(&world.supervisor).await?;
     let request = ApplyRequest { project_name: name.to_owned(), project, action, dry_run: world.global.dry_run };
     let mut events = client.stream("/v1/apply", &request).await?;
-    let mut progress = Progress::new(&world.global, title);
-    while let Some(event) = events.next::<Event>().await? {
+    let mut made = None;
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        let event = tokio::select! {
+            // What has been read of a line stays in the stream's buffer.
+            event = events.next::<Event>() => event?,
+            _ = ticks.tick() => {
+                progress.tick();
+                continue;
+            }
+        };
+        let Some(event) = event else { break };
         progress.show(&event);
-        if let Event::Failed(failure) = event {
-            return Err(CommandError::Failed(failure));
+        match event {
+            Event::Failed(failure) => return Err(CommandError::Failed(failure)),
+            Event::Made { id, .. } => made = Some(id),
+            _ => {}
         }
     }
-    Ok(Exit::Success)
+    Ok(made)
+}
+
+async fn pull(world: &World, arguments: Pull) -> Result<Exit, CommandError> {
+    let project = world.project(&arguments.services)?;
+    let options = PullOptions {
+        services: arguments.services,
+        include_deps: arguments.include_deps,
+        ignore_failures: arguments.ignore_pull_failures,
+        policy: arguments.policy.map(PullWhen::policy),
+    };
+    let name = project.name.clone();
+    let progress = Progress::new(&world.global, "pull").quiet_if(arguments.quiet);
+    let work = apply_shown(world, progress, &name, Some(project), Action::Pull(options));
+    or_interrupted(async { work.await.map(|_| Exit::Success) }).await
 }
 
 /// Ctrl-C cancels the command; what it asked for goes on in the supervisor.

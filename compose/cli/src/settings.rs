@@ -31,7 +31,17 @@ impl World {
 
     /// Loads the project, whatever is wrong with it.
     pub(crate) fn load(&self, services: &[String]) -> Loaded {
-        let request = LoadRequest {
+        rcompose_model::load(&self.request(services), &HostFiles)
+    }
+
+    /// The project, with what a command line says of its services merged after all files.
+    pub(crate) fn project_with(&self, services: &[String], command_line: String) -> Result<Project, CommandError> {
+        let request = LoadRequest { command_line: Some(command_line), ..self.request(services) };
+        shown(rcompose_model::load(&request, &HostFiles))
+    }
+
+    fn request(&self, services: &[String]) -> LoadRequest {
+        LoadRequest {
             files: self.global.file.clone(),
             project_name: self.global.project_name.clone(),
             project_directory: self.global.project_directory.clone(),
@@ -40,20 +50,13 @@ impl World {
             services: services.to_vec(),
             environment: self.environment.clone(),
             working_dir: self.working_dir.clone(),
-        };
-        rcompose_model::load(&request, &HostFiles)
+            command_line: None,
+        }
     }
 
     /// The project; warnings are shown.
     pub(crate) fn project(&self, services: &[String]) -> Result<Project, CommandError> {
-        let loaded = self.load(services);
-        match loaded.project {
-            Some(project) => {
-                loaded.diagnostics.iter().for_each(output::warn);
-                Ok(project)
-            }
-            None => Err(CommandError::Files(loaded.diagnostics)),
-        }
+        shown(self.load(services))
     }
 
     /// The project's name, and the project where there are files.
@@ -69,6 +72,13 @@ impl World {
             _ => Err(CommandError::Files(loaded.diagnostics)),
         }
     }
+}
+
+/// The project of what was loaded; warnings are shown.
+fn shown(loaded: Loaded) -> Result<Project, CommandError> {
+    let project = loaded.project.ok_or_else(|| CommandError::Files(loaded.diagnostics.clone()))?;
+    loaded.diagnostics.iter().for_each(output::warn);
+    Ok(project)
 }
 
 fn roots(global: &Global, environment: &BTreeMap<String, String>) -> Result<Settings, CommandError> {

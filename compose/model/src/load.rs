@@ -25,6 +25,8 @@ pub struct LoadRequest {
     pub profiles: Vec<String>,
     /// Services named on the command line: their profiles are on too.
     pub services: Vec<String>,
+    /// A document that is merged after all files: what flags of a command say of its service.
+    pub command_line: Option<String>,
     /// The environment.
     pub environment: BTreeMap<String, String>,
     /// Absolute.
@@ -120,6 +122,9 @@ fn load_into(request: &LoadRequest, files: &dyn Files, loaded: &mut Loaded) -> R
     let mut trees = Vec::new();
     for path in &found {
         trees.extend(read_documents(path, files)?);
+    }
+    if let Some(text) = &request.command_line {
+        trees.extend(parse::parse(text, Path::new("command line"))?);
     }
     let written_name = trees.iter().filter_map(|tree| tree.get("name")?.text().map(str::to_owned)).next_back();
     let name = project_name(request, &variables, written_name.as_deref(), &directory, &mut loaded.diagnostics)?;
@@ -229,16 +234,25 @@ fn variables(request: &LoadRequest, files: &dyn Files, directory: &Path) -> Resu
         (false, false) => vec![directory.join(".env")],
     };
     for path in paths {
-        let unreadable = |why: &str| Diagnostic::error(format!("couldn't read env file {}: {why}", path.display()), None);
-        match files.read(&path, MAX_ENV_BYTES) {
-            Ok(Some(text)) => from_files.extend(envfile::parse(&text, &path, &request.environment)?),
-            Ok(None) if explicit => return Err(unreadable("no such file")),
-            Ok(None) => {}
-            Err(why) => return Err(unreadable(&why)),
+        if explicit || files.exists(&path) {
+            from_files.extend(read_variables(&path, files, &request.environment)?);
         }
     }
     from_files.extend(request.environment.clone());
     Ok(from_files)
+}
+
+/// Reads a file of variables.
+///
+/// # Errors
+/// The file is not there, is no regular file, or has a line that is no variable.
+pub fn read_variables(path: &Path, files: &dyn Files, environment: &Variables) -> Result<Vec<(String, String)>, Diagnostic> {
+    let unreadable = |why: &str| Diagnostic::error(format!("couldn't read env file {}: {why}", path.display()), None);
+    match files.read(path, MAX_ENV_BYTES) {
+        Ok(Some(text)) => envfile::parse(&text, path, environment),
+        Ok(None) => Err(unreadable("no such file")),
+        Err(why) => Err(unreadable(&why)),
+    }
 }
 
 fn read_documents(path: &Path, files: &dyn Files) -> Result<Vec<Node>, Diagnostic> {

@@ -82,6 +82,8 @@ fn going<'a>(
         return Ok(of_services(observed, &services));
     }
     let goes = |container: &&Container| match project {
+        // What was run once goes whichever profile its service is of.
+        _ if request.remove_orphans && container.one_off => true,
         _ if request.remove_orphans => project.is_none_or(|project| !project.disabled_services.contains(&container.service)),
         Some(project) => !container.one_off && project.services.contains_key(&container.service),
         None => !container.one_off,
@@ -124,7 +126,7 @@ fn warn_of_survivors(plan: &mut Plan, project: Option<&Project>, observed: &Obse
     let survivors: Vec<&Container> = observed.containers.iter().filter(stays).collect();
     let disabled = |container: &Container| project.is_some_and(|it| it.disabled_services.contains(&container.service));
     let (of_profiles, orphans): (Vec<&Container>, Vec<&Container>) =
-        survivors.into_iter().partition(|container| disabled(container));
+        survivors.into_iter().partition(|container| disabled(container) && !container.one_off);
     let names = |of: &[&Container]| of.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(" ");
     if !of_profiles.is_empty() {
         plan.warn(format!(

@@ -6,6 +6,7 @@
 //! ```text
 //!  images()   which images must be looked at before anything else can be decided
 //!  up()       make what the files ask for: networks, volumes, containers
+//!  run()      one container for one command, and what it depends on
 //!  down()     take away what exists
 //!  lifecycle  start, stop, restart, kill, pause, unpause, remove: containers as they are
 //! ```
@@ -32,6 +33,7 @@ pub use images::{ImageRequest, images};
 pub use lifecycle::{Lifecycle, lifecycle};
 pub use naming::{container_name, one_off_name, replacement_name};
 pub use observed::Observed;
-pub use operation::{ContainerRef, Operation};
+pub use operation::{ContainerRef, OneOff, Operation};
 pub use plan::{Plan, Planned};
+pub use up::run::{Run, run};
 pub use up::{Recreate, Up, up};

@@ -19,6 +19,21 @@ pub struct ContainerRef {
     pub service: String,
 }
 
+/// What a container that is made for one command is, beside its service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OneOff {
+    /// Its name.
+    pub name: String,
+    /// 64 hex digits that no other has.
+    pub slug: String,
+    /// It gets a terminal.
+    pub tty: bool,
+    /// It takes input.
+    pub interactive: bool,
+    /// It answers for its service.
+    pub use_aliases: bool,
+}
+
 /// One change of the world. Carrying an operation out twice is the same as once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "operation", rename_all = "snake_case")]
@@ -70,6 +85,13 @@ pub enum Operation {
         replaces: Option<ContainerRef>,
         /// Makes anonymous volumes anew instead.
         renew_anonymous_volumes: bool,
+    },
+    /// Makes a container that is no replica, not started.
+    CreateOneOff {
+        /// Service.
+        service: String,
+        /// What it is beside its service.
+        one_off: OneOff,
     },
     /// Gives a container its final name.
     RenameContainer {
@@ -144,6 +166,9 @@ impl fmt::Display for Operation {
             Self::CreateContainer { name, replaces: None, .. } => write!(out, "create container `{name}`"),
             Self::CreateContainer { name, replaces: Some(old), .. } => {
                 write!(out, "create container `{name}` in place of `{}`", old.name)
+            }
+            Self::CreateOneOff { service, one_off } => {
+                write!(out, "create container `{}` for one command of `{service}`", one_off.name)
             }
             Self::RenameContainer { container, name } => write!(out, "rename container `{}` to `{name}`", container.name),
             Self::StartContainer { container } => write!(out, "start container `{}`", container.name),

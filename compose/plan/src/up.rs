@@ -5,6 +5,7 @@
 //! after what they depend on.
 
 mod resources;
+pub mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -63,20 +64,7 @@ pub fn up(project: &Project, observed: &Observed, request: &Up) -> Result<Plan, 
     let graph = Dependencies::of_project(project)?;
     let selected = select(project, &graph, &request.services, request.no_deps)?;
     check_scale_targets(project, request)?;
-    let resources = resources::Resources::plan(project, observed, &selected)?;
-    let mut builder = Builder {
-        project,
-        observed,
-        request,
-        graph: &graph,
-        resources,
-        plan: Plan::default(),
-        services: BTreeMap::new(),
-        awaits: BTreeMap::new(),
-        orphans: Vec::new(),
-    };
-    builder.add_resources();
-    builder.handle_orphans();
+    let mut builder = Builder::new(project, observed, request, &graph, &selected)?;
     for name in graph.in_order().into_iter().filter(|name| selected.contains(name)) {
         builder.add_service(&project.services[name])?;
     }
@@ -142,8 +130,28 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn add_resources(&mut self) {
-        self.resources.add_to(&mut self.plan, self.request.timeout);
+    /// Begins with the resources that `selected` need, and what becomes of orphans.
+    fn new(
+        project: &'a Project,
+        observed: &'a Observed,
+        request: &'a Up,
+        graph: &'a Dependencies,
+        selected: &BTreeSet<&'a str>,
+    ) -> Result<Self, PlanError> {
+        let mut builder = Self {
+            project,
+            observed,
+            request,
+            graph,
+            resources: resources::Resources::plan(project, observed, selected)?,
+            plan: Plan::default(),
+            services: BTreeMap::new(),
+            awaits: BTreeMap::new(),
+            orphans: Vec::new(),
+        };
+        builder.resources.add_to(&mut builder.plan, request.timeout);
+        builder.handle_orphans();
+        Ok(builder)
     }
 
     fn handle_orphans(&mut self) {

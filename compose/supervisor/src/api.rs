@@ -51,6 +51,8 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/logs", post(logs))
         .route("/v1/exec", post(streams::exec))
         .route("/v1/containers/{id}/attach", post(streams::attach))
+        .route("/v1/containers/{id}/start", post(streams::start))
+        .route("/v1/containers/{id}/removed", post(removed))
         .route("/v1/containers/{id}/processes", get(processes))
         .route("/v1/images", get(images))
         .route("/v1/images/load", post(load_images).layer(DefaultBodyLimit::disable()))
@@ -142,6 +144,12 @@ async fn kill(State(supervisor): State<Shared>, Path(name): Path<String>) -> Jso
             tracing::warn!(%error, container = container.record.spec.name, "a container could not be killed");
         }
     }
+    Json(serde_json::Value::Null)
+}
+
+/// Answers when a container is gone.
+async fn removed(State(supervisor): State<Shared>, Path(id): Path<String>) -> Json<serde_json::Value> {
+    supervisor.keeper.wait_removed(&id).await;
     Json(serde_json::Value::Null)
 }
 

@@ -18,6 +18,9 @@ use crate::messages::{ExecMessage, Failure, Hello, VERSION};
 
 type Body = http_body_util::combinators::BoxBody<Bytes, std::io::Error>;
 
+/// A connection that carries frames.
+pub type Frames = TokioIo<hyper::upgrade::Upgraded>;
+
 /// What a question can come to besides an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -167,13 +170,21 @@ impl Client {
     }
 
     /// Starts a process in a container; frames go over the stream. `None` when it was detached.
-    pub async fn exec(&mut self, message: &ExecMessage) -> Result<Option<TokioIo<hyper::upgrade::Upgraded>>, ClientError> {
+    pub async fn exec(&mut self, message: &ExecMessage) -> Result<Option<Frames>, ClientError> {
         let text = serde_json::to_string(message).expect("messages have a JSON form");
         let escaped: String = text.chars().map(|it| if it.is_ascii() { it.to_string() } else { escape(it) }).collect();
-        let headers =
-            [("x-rcompose-exec", escaped), ("connection", "upgrade".to_owned()), ("upgrade", "rcompose-frames".to_owned())];
+        self.upgrade("/v1/exec", &[("x-rcompose-exec", escaped)]).await
+    }
+
+    /// Starts a container that was made for one command; frames go over the stream. `None` when it is detached.
+    pub async fn start(&mut self, id: &str, detached: bool, remove: bool) -> Result<Option<Frames>, ClientError> {
+        self.upgrade(&format!("/v1/containers/{id}/start?detached={detached}&remove={remove}"), &[]).await
+    }
+
+    async fn upgrade(&mut self, path: &str, headers: &[(&str, String)]) -> Result<Option<Frames>, ClientError> {
+        let upgrade = [("connection", "upgrade".to_owned()), ("upgrade", "rcompose-frames".to_owned())];
         let body = Full::new(Bytes::new()).map_err(|never| match never {}).boxed();
-        let response = self.send(Method::POST, "/v1/exec", body, &headers).await?;
+        let response = self.send(Method::POST, path, body, &[&upgrade, headers].concat()).await?;
         match response.status() {
             StatusCode::SWITCHING_PROTOCOLS => Ok(Some(TokioIo::new(hyper::upgrade::on(response).await.map_err(connection)?))),
             StatusCode::NO_CONTENT => Ok(None),

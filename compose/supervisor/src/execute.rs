@@ -24,7 +24,7 @@ use crate::health::Health;
 use crate::keep::{Phase, blocking};
 use crate::messages::{Event, Failure, ProgressStatus};
 use crate::supervisor::Supervisor;
-use crate::translate;
+use crate::translate::{self, Part};
 
 /// Where events go. Bounded: a client that does not read holds its own command up, nobody else's.
 pub(crate) type Events = mpsc::Sender<Event>;
@@ -137,7 +137,11 @@ impl Run {
                 self.unless_in_use(&format!("Image {reference}"), removed).await
             }
             Operation::CreateContainer { service, number, name, replaces, renew_anonymous_volumes } => {
-                self.create(service, *number, name, replaces.as_ref().filter(|_| !renew_anonymous_volumes)).await
+                let inherits = replaces.as_ref().filter(|_| !renew_anonymous_volumes);
+                self.create(service, Part::Replica(*number), name, inherits).await
+            }
+            Operation::CreateOneOff { service, one_off } => {
+                self.create(service, Part::OneOff(one_off), &one_off.name, None).await
             }
             Operation::RenameContainer { container, name } => {
                 let id = self.id_of(container)?;
@@ -145,7 +149,7 @@ impl Run {
             }
             Operation::StartContainer { container } => {
                 let id = self.id_of(container)?;
-                let policy = self.policy(&container.service);
+                let policy = if self.is_one_off(&id) { RestartPolicy::No } else { self.policy(&container.service) };
                 keeper.start(&id, policy).await.map_err(|error| self.explain(container, &error))
             }
             Operation::StopContainer { container, timeout } => {
@@ -284,10 +288,10 @@ impl Run {
         })
     }
 
-    async fn create(&self, service: &str, number: u32, name: &str, replaces: Option<&ContainerRef>) -> Result<(), Failure> {
+    async fn create(&self, service: &str, part: Part<'_>, name: &str, replaces: Option<&ContainerRef>) -> Result<(), Failure> {
         let project = self.project()?;
         let service = project.services.get(service).ok_or_else(|| Failure::text(format!("no service `{service}`")))?;
-        let spec = translate::container(project, service, number, name).map_err(|error| Failure::of(&error))?;
+        let spec = translate::container(project, service, part, name).map_err(|error| Failure::of(&error))?;
         let inherits = replaces.and_then(|container| container.id.clone());
         self.with_engine((spec, inherits), |engine, (spec, inherits)| engine.create(spec, inherits.as_deref()).map(drop)).await
     }
@@ -298,6 +302,11 @@ impl Run {
         }
         let found = self.supervisor.engine.find(&container.name);
         found.map(|it| it.record.id.to_string()).ok_or_else(|| Failure::text(format!("no container `{}`", container.name)))
+    }
+
+    fn is_one_off(&self, id: &str) -> bool {
+        let container = self.supervisor.engine.get(id);
+        container.is_ok_and(|it| it.record.spec.labels.get(labels::ONE_OFF).map(String::as_str) == Some("True"))
     }
 
     fn policy(&self, service: &str) -> RestartPolicy {
@@ -432,6 +441,7 @@ fn words(operation: &Operation) -> (String, &'static str, &'static str) {
         Operation::RemoveImage { reference } => (format!("Image {reference}"), "Removing", "Removed"),
         Operation::CreateContainer { replaces: Some(old), .. } => (container(old), "Recreate", "Recreated"),
         Operation::CreateContainer { name, .. } => (format!("Container {name}"), "Creating", "Created"),
+        Operation::CreateOneOff { one_off, .. } => (format!("Container {}", one_off.name), "Creating", "Created"),
         Operation::RenameContainer { container: it, .. } => (container(it), "", ""),
         Operation::StartContainer { container: it } => (container(it), "Starting", "Started"),
         Operation::StopContainer { container: it, .. } => (container(it), "Stopping", "Stopped"),

@@ -10,6 +10,7 @@
 //! One task watches each running container; whoever waits for something watches what it publishes.
 
 use std::collections::BTreeMap;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -55,12 +56,15 @@ pub(crate) struct Ended {
 }
 
 /// What has to outlive the supervisor.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Kept {
     policy: RestartPolicy,
     backoff: Backoff,
     /// Somebody asked for the end; no policy starts it again.
     stopped: bool,
+    /// It goes when it has ended.
+    #[serde(default)]
+    removed_at_end: bool,
 }
 
 struct Tracked {
@@ -149,11 +153,50 @@ impl Keeper {
             tracked.cancel.cancel();
         }
         self.launch(id).await?;
-        let kept = Kept { policy, backoff: Backoff::default(), stopped: false };
+        self.begin(id, Kept { policy, ..Kept::default() });
+        Ok(())
+    }
+
+    /// Starts a container that was made for one command and has no policy. The stream is open before its first instruction.
+    pub(crate) async fn start_one_off(self: &Arc<Self>, id: &str, removed_at_end: bool) -> Result<UnixStream, EngineError> {
+        let (engine, owned) = (self.engine.clone(), id.to_owned());
+        let started = blocking(move || engine.start_attached(&owned)).await;
+        match &started {
+            Ok(_) => self.begin(id, Kept { removed_at_end, ..Kept::default() }),
+            Err(_) if removed_at_end => self.remove(id).await,
+            Err(_) => {}
+        }
+        started
+    }
+
+    fn begin(self: &Arc<Self>, id: &str, kept: Kept) {
         self.write(id, &kept);
         self.track(id, kept, Phase::Running);
         self.watch(id);
-        Ok(())
+    }
+
+    /// Removes a container that nobody asks for any more, with what it said.
+    async fn remove(&self, id: &str) {
+        let (engine, owned) = (self.engine.clone(), id.to_owned());
+        let removed = blocking(move || {
+            let stream = engine.get(&owned)?.record.spec.log.stream;
+            engine.remove(&owned, true)?;
+            match stream.as_deref().and_then(|stream| stream.strip_suffix("/output")) {
+                Some(folder) => engine.remove_logs(folder),
+                None => Ok(()),
+            }
+        });
+        if let Err(error) = removed.await {
+            tracing::warn!(%error, container = id, "a container could not be removed at its end");
+        }
+        self.forget(id);
+    }
+
+    /// Waits until a container is gone, which one that goes at its end soon is.
+    pub(crate) async fn wait_removed(&self, id: &str) {
+        if let Some(mut changes) = self.subscribe(id) {
+            while changes.changed().await.is_ok() {}
+        }
     }
 
     async fn launch(&self, id: &str) -> Result<(), EngineError> {
@@ -210,6 +253,10 @@ impl Keeper {
         // Nobody may be listening.
         let _ = self.ends.send(Ended { id: id.to_owned(), code, restarting });
         match verdict {
+            Verdict::Stay if kept.removed_at_end => {
+                let (keeper, owned) = (self.clone(), id.to_owned());
+                self.tasks.spawn(async move { keeper.remove(&owned).await });
+            }
             Verdict::Stay => {
                 let (engine, owned) = (self.engine.clone(), id.to_owned());
                 self.tasks.spawn_blocking(move || engine.disconnect(&owned));
@@ -277,7 +324,7 @@ impl Keeper {
     async fn run_probe(&self, id: &str, check: &Check) -> bool {
         let request = ExecRequest { command: check.command.clone(), ..ExecRequest::default() };
         let (engine, owned) = (self.engine.clone(), id.to_owned());
-        let running = Arc::new(Mutex::new(None::<std::os::unix::net::UnixStream>));
+        let running = Arc::new(Mutex::new(None::<UnixStream>));
         let register = running.clone();
         let probe = tokio::task::spawn_blocking(move || {
             engine.exec_captured(&owned, &request, PROBE_OUTPUT, |stream| {

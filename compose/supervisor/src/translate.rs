@@ -10,7 +10,7 @@ use rcompose_model::Project;
 use rcompose_model::project::{
     self as model, FileReference, FileSource, HealthcheckTest, MountKind, NetworkMode, Propagation, SecurityOption, Service,
 };
-use rcompose_plan::labels;
+use rcompose_plan::{OneOff, labels};
 
 /// A service that cannot become a container.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,13 +38,27 @@ pub(crate) enum TranslateError {
     },
 }
 
-/// Describes replica `number` of a service.
-pub(crate) fn container(project: &Project, service: &Service, number: u32, name: &str) -> Result<ContainerSpec, TranslateError> {
+/// What a container is to its service.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part<'a> {
+    /// One of its replicas, by number.
+    Replica(u32),
+    /// Made for one command.
+    OneOff(&'a OneOff),
+}
+
+/// Describes a container of a service.
+pub(crate) fn container(
+    project: &Project,
+    service: &Service,
+    part: Part<'_>,
+    name: &str,
+) -> Result<ContainerSpec, TranslateError> {
     let image = service.image.clone().ok_or_else(|| TranslateError::NoImage(service.name.clone()))?;
     Ok(ContainerSpec {
         name: name.to_owned(),
         image,
-        labels: labels_of(project, service, number),
+        labels: labels_of(project, service, part),
         annotations: service.annotations.clone(),
         command: service.command.clone(),
         entrypoint: service.entrypoint.clone(),
@@ -54,8 +68,8 @@ pub(crate) fn container(project: &Project, service: &Service, number: u32, name:
         group_add: service.group_add.clone(),
         hostname: service.hostname.clone(),
         domainname: service.domainname.clone(),
-        tty: service.tty,
-        stdin_open: service.stdin_open,
+        tty: if let Part::OneOff(one_off) = part { one_off.tty } else { service.tty },
+        stdin_open: if let Part::OneOff(one_off) = part { one_off.interactive } else { service.stdin_open },
         init: service.init,
         read_only: service.read_only,
         security: security(service),
@@ -72,7 +86,7 @@ pub(crate) fn container(project: &Project, service: &Service, number: u32, name:
         oom_score_adj: service.oom_score_adj,
         cgroup_parent: service.cgroup_parent.clone(),
         namespaces: namespaces(project, service),
-        networks: endpoints(project, service),
+        networks: endpoints(project, service, matches!(part, Part::OneOff(one_off) if !one_off.use_aliases)),
         ports: service.ports.iter().map(port).collect(),
         expose: service.expose.clone(),
         dns: service.dns.clone(),
@@ -87,12 +101,15 @@ pub(crate) fn container(project: &Project, service: &Service, number: u32, name:
         log: Log {
             driver: service.logging.driver.clone(),
             options: service.logging.options.clone(),
-            stream: Some(format!("{}/{}-{number}", project.name, service.name)),
+            stream: Some(match part {
+                Part::Replica(number) => format!("{}/{}-{number}", project.name, service.name),
+                Part::OneOff(one_off) => format!("{}/run-{}/output", project.name, one_off.slug),
+            }),
         },
     })
 }
 
-fn labels_of(project: &Project, service: &Service, number: u32) -> BTreeMap<String, String> {
+fn labels_of(project: &Project, service: &Service, part: Part<'_>) -> BTreeMap<String, String> {
     let files: Vec<String> = project.files.iter().map(|path| path.display().to_string()).collect();
     let condition = |condition: model::Condition| match condition {
         model::Condition::ServiceStarted => "service_started",
@@ -101,11 +118,13 @@ fn labels_of(project: &Project, service: &Service, number: u32) -> BTreeMap<Stri
     };
     let dependencies: Vec<String> =
         service.depends_on.iter().map(|(name, how)| format!("{name}:{}:{}", condition(how.condition), how.restart)).collect();
+    let identity = match part {
+        Part::Replica(number) => [(labels::CONTAINER_NUMBER, number.to_string()), (labels::ONE_OFF, "False".to_owned())],
+        Part::OneOff(one_off) => [(labels::SLUG, one_off.slug.clone()), (labels::ONE_OFF, "True".to_owned())],
+    };
     let own = [
         (labels::PROJECT, project.name.clone()),
         (labels::SERVICE, service.name.clone()),
-        (labels::CONTAINER_NUMBER, number.to_string()),
-        (labels::ONE_OFF, "False".to_owned()),
         (labels::CONFIG_HASH, service.config_hash.clone()),
         (labels::DEPENDS_ON, dependencies.join(",")),
         (labels::WORKING_DIR, project.working_dir.display().to_string()),
@@ -113,7 +132,7 @@ fn labels_of(project: &Project, service: &Service, number: u32) -> BTreeMap<Stri
         (labels::VERSION, env!("CARGO_PKG_VERSION").to_owned()),
     ];
     let mut all = service.labels.clone();
-    all.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    all.extend(own.into_iter().chain(identity).map(|(name, value)| (name.to_owned(), value)));
     all
 }
 
@@ -187,8 +206,8 @@ fn namespaces(project: &Project, service: &Service) -> Namespaces {
     }
 }
 
-/// In order of connection: priority, then name.
-fn endpoints(project: &Project, service: &Service) -> Vec<Endpoint> {
+/// In order of connection: priority, then name. One that is `anonymous` does not answer for its service.
+fn endpoints(project: &Project, service: &Service, anonymous: bool) -> Vec<Endpoint> {
     let mut attachments: Vec<_> = service.networks.iter().collect();
     attachments.sort_by_key(|(key, attachment)| (std::cmp::Reverse(attachment.priority), (*key).clone()));
     let links: BTreeMap<String, String> = service
@@ -199,7 +218,7 @@ fn endpoints(project: &Project, service: &Service) -> Vec<Endpoint> {
         .collect();
     let endpoint = |(key, attachment): (&String, &model::NetworkAttachment)| Endpoint {
         network: project.networks.get(key).map_or_else(|| key.clone(), |network| network.name.clone()),
-        aliases: [vec![service.name.clone()], attachment.aliases.clone()].concat(),
+        aliases: if anonymous { Vec::new() } else { [vec![service.name.clone()], attachment.aliases.clone()].concat() },
         links: links.clone(),
         ipv4_address: attachment.ipv4_address,
         ipv6_address: attachment.ipv6_address,
@@ -317,12 +336,16 @@ mod tests {
         let mut service = Service { name: "web".to_owned(), image: Some("x".to_owned()), ..Service::default() };
         service.networks.insert("default".to_owned(), model::NetworkAttachment::default());
         service.limits.cpus = Some(1.5);
-        let container = container(&project, &service, 2, "shop-web-2").unwrap();
+        let container = container(&project, &service, Part::Replica(2), "shop-web-2").unwrap();
         assert_eq!(container.labels[labels::CONTAINER_NUMBER], "2");
         assert_eq!(container.networks[0].network, "shop_default");
         assert_eq!(container.networks[0].aliases, ["web"]);
+        let asked = OneOff { slug: "abc".to_owned(), tty: true, ..OneOff::default() };
+        let one_off = super::container(&project, &service, Part::OneOff(&asked), "shop-web-run-abc").unwrap();
+        assert_eq!((one_off.labels[labels::ONE_OFF].as_str(), one_off.labels[labels::SLUG].as_str()), ("True", "abc"));
+        assert!(one_off.networks[0].aliases.is_empty() && !one_off.labels.contains_key(labels::CONTAINER_NUMBER));
         assert_eq!((container.limits.cpu_quota, container.limits.cpu_period), (Some(150_000), Some(100_000)));
         service.image = None;
-        assert!(super::container(&project, &service, 1, "x").is_err());
+        assert!(super::container(&project, &service, Part::Replica(1), "x").is_err());
     }
 }

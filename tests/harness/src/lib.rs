@@ -74,6 +74,11 @@ impl Scratch {
         command
     }
 
+    /// The program, to be run in the project's folder in a way of one's own.
+    pub fn command_of(&self, arguments: &[&str]) -> Command {
+        self.prepare(&self.project(), arguments)
+    }
+
     /// Runs the program in the project's folder.
     pub fn run(&self, arguments: &[&str]) -> Answer {
         self.run_in(&self.project(), arguments)

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use rcompose_model::Project;
+use rcompose_model::project::Service;
 use rcompose_supervisor::client::Client;
 use rcompose_supervisor::messages::{Action, LifecycleVerb, LogEvent, LogsRequest, UpOptions};
 
-use super::{apply, ps};
-use crate::arguments::Up;
+use super::{apply, apply_shown, ps};
+use crate::arguments::{PullWhen, Up};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::output::{self, LogPrinter};
+use crate::output::{self, LogPrinter, Progress};
 use crate::settings::World;
 
 /// Brings the stack up, and stays with it unless told not to.
@@ -34,15 +36,16 @@ pub(crate) async fn up(world: &World, arguments: Up) -> Result<Exit, CommandErro
         timeout: arguments.timeout,
         wait: arguments.wait,
         wait_timeout: arguments.wait_timeout,
+        pull: arguments.pull.map(PullWhen::policy),
     };
     let began = jiff::Timestamp::now();
     let detached = arguments.detach || arguments.wait || arguments.no_start || world.global.dry_run;
-    let shown: Vec<String> =
-        project.services.values().filter(|service| service.attach).map(|service| service.name.clone()).collect();
-    let bringing = apply(world, "up", &name, Some(project), Action::Up(options));
+    let shown = shown(&project, &arguments)?;
+    let progress = Progress::new(&world.global, "up").quiet_pulls_if(arguments.quiet_pull);
+    let bringing = apply_shown(world, progress, &name, Some(project), Action::Up(options));
     tokio::select! {
         // The supervisor finishes the step that it is in; what runs then is stopped below.
-        result = bringing => if detached || result.is_err() { return result },
+        result = bringing => if result.map(|_| detached)? { return Ok(Exit::Success) },
         _ = tokio::signal::ctrl_c() => {
             if !detached {
                 stop(world, &name, arguments.timeout).await?;
@@ -51,8 +54,31 @@ pub(crate) async fn up(world: &World, arguments: Up) -> Result<Exit, CommandErro
         }
     }
     let since = i64::try_from(began.as_nanosecond()).unwrap_or(0);
-    let services = if arguments.services.is_empty() { shown } else { arguments.services.clone() };
-    follow(world, &name, &arguments, services, since).await
+    follow(world, &name, &arguments, shown, since).await
+}
+
+/// The services whose output is shown.
+fn shown(project: &Project, arguments: &Up) -> Result<Vec<String>, CommandError> {
+    for name in arguments.attach.iter().chain(&arguments.no_attach) {
+        if !project.services.contains_key(name) {
+            return Err(CommandError::Usage(format!("no such service: {name}")));
+        }
+    }
+    let mut with_dependencies = arguments.services.clone();
+    let mut position = 0;
+    while let Some(service) = with_dependencies.get(position).and_then(|name| project.services.get(name)) {
+        let new: Vec<String> = service.depends_on.keys().filter(|name| !with_dependencies.contains(name)).cloned().collect();
+        with_dependencies.extend(new);
+        position += 1;
+    }
+    let named = |service: &&Service| match (arguments.attach.as_slice(), arguments.services.as_slice()) {
+        ([], []) => service.attach,
+        ([], services) if !arguments.attach_dependencies => services.contains(&service.name),
+        ([], _) => with_dependencies.contains(&service.name),
+        (attach, _) => attach.contains(&service.name),
+    };
+    let chosen = project.services.values().filter(named).map(|service| service.name.clone());
+    Ok(chosen.filter(|name| !arguments.no_attach.contains(name)).collect())
 }
 
 /// Reads `web=3`.

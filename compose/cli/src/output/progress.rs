@@ -15,6 +15,8 @@ pub(crate) struct Progress {
     colour: bool,
     dry_run: bool,
     title: &'static str,
+    /// Pulls are shown too.
+    pulls: bool,
     rows: Vec<Row>,
     drawn: usize,
 }
@@ -40,7 +42,25 @@ impl Progress {
             Ansi::Never => false,
             Ansi::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         };
-        Self { mode, colour, dry_run: global.dry_run, title, rows: Vec::new(), drawn: 0 }
+        Self { mode, colour, dry_run: global.dry_run, title, pulls: true, rows: Vec::new(), drawn: 0 }
+    }
+
+    /// Shows warnings only, if `quiet`.
+    pub(crate) fn quiet_if(self, quiet: bool) -> Self {
+        Self { mode: if quiet { Mode::Quiet } else { self.mode }, ..self }
+    }
+
+    /// Leaves pulls out, if `quiet`.
+    pub(crate) fn quiet_pulls_if(self, quiet: bool) -> Self {
+        Self { pulls: !quiet, ..self }
+    }
+
+    /// Lets the clocks of what is still going on go on.
+    pub(crate) fn tick(&mut self) {
+        if self.rows.iter().any(|row| row.ended.is_none()) {
+            self.erase();
+            self.draw();
+        }
     }
 
     /// Shows one event.
@@ -53,6 +73,7 @@ impl Progress {
                 self.draw();
             }
             (Mode::Quiet, _) => {}
+            (_, Event::Progress { id, .. }) if !self.pulls && id.starts_with("Image ") => {}
             (Mode::Tty, Event::Progress { id, text, status }) => {
                 self.update(id, text, *status);
                 self.erase();
@@ -69,7 +90,7 @@ impl Progress {
                     tell(" DRY-RUN MODE - nothing to do\n");
                 }
             }
-            (_, Event::Done | Event::Failed(_)) => {}
+            (_, Event::Made { .. } | Event::Done | Event::Failed(_)) => {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rcompose_model::project::{Condition, Dependency, Network, NetworkMode, Service};
 use rcompose_plan::observed::{Observed, State};
-use rcompose_plan::{PlanError, Recreate, Up, replacement_name, up};
+use rcompose_plan::{OneOff, PlanError, Recreate, Run, Up, replacement_name, run, up};
 
 use crate::stack::{after, check, container, project, running, service, with_volume};
 
@@ -247,4 +247,25 @@ fn refuses_what_it_cannot_do() {
     assert_eq!(text(up(&external, &world, &Up::default())), "network shop_default declared as external, but could not be found");
     let error = up(&project([service("web")]), &world, &typo).unwrap_err();
     assert_eq!(error.hint().as_deref(), Some("did you mean `web`?"));
+}
+
+#[test]
+fn makes_one_container_for_one_command_after_what_its_service_depends_on() {
+    let project = with_volume(project([after("web", &[("db", Condition::ServiceHealthy)]), service("db")]), "web", "data");
+    let one_off = OneOff { name: "shop-web-run-abc".to_owned(), ..OneOff::default() };
+    let request = Run { service: "web".to_owned(), one_off, ..Run::default() };
+    check(
+        run(&project, &Observed::default(), &request),
+        "1. create network `shop_default`: not there yet
+         2. create volume `shop_data`: not there yet
+         3. create container `shop-db-1`: not there yet (compose.yaml:2:3)
+         4. start container `shop-db-1`: not there yet (compose.yaml:2:3) [after 1, 3]
+         5. wait until service `db` is healthy: needed by `web` (compose.yaml:3:3) [after 4]
+         6. create container `shop-web-run-abc` for one command of `web`: asked for [after 1, 2, 5]",
+    );
+    let alone = Run { no_deps: true, ..request };
+    check(
+        run(&project, &running(&project), &alone),
+        "1. create container `shop-web-run-abc` for one command of `web`: asked for",
+    );
 }

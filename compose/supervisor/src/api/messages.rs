@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use rcompose_model::Project;
+use rcompose_model::project::PullPolicy;
 use serde::{Deserialize, Serialize};
 
 /// Of the messages below.
@@ -31,6 +32,10 @@ pub enum Action {
     Up(UpOptions),
     /// Take it away.
     Down(DownOptions),
+    /// Make a container for one command; it is started by whoever wants its output.
+    Run(RunOptions),
+    /// Have the images at hand.
+    Pull(PullOptions),
     /// Containers as they are.
     Lifecycle {
         /// Only of these services; empty is all.
@@ -59,6 +64,34 @@ pub struct UpOptions {
     pub timeout: Option<i64>,
     pub wait: bool,
     pub wait_timeout: Option<u64>,
+    pub pull: Option<PullPolicy>,
+}
+
+/// What `run` asks for. What its flags say of the service is part of the project already.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the flags of the command, which documents them")]
+pub struct RunOptions {
+    pub service: String,
+    /// Of the container; one is made up if it is not given.
+    pub name: Option<String>,
+    pub no_deps: bool,
+    pub remove_orphans: bool,
+    pub use_aliases: bool,
+    pub tty: bool,
+    pub interactive: bool,
+    pub pull: Option<PullPolicy>,
+}
+
+/// What `pull` asks for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the flags of the command, which documents them")]
+pub struct PullOptions {
+    pub services: Vec<String>,
+    pub include_deps: bool,
+    pub ignore_failures: bool,
+    pub policy: Option<PullPolicy>,
 }
 
 /// What `down` asks for.
@@ -112,6 +145,13 @@ pub enum Event {
         text: String,
         /// How many.
         operations: usize,
+    },
+    /// The container that was made for one command.
+    Made {
+        /// 64 hex digits.
+        id: String,
+        /// Its name.
+        name: String,
     },
     /// It is done.
     Done,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use hyper_util::rt::TokioIo;
 use rcompose_engine::{EngineError, ExecRequest};
 use rcompose_plan::labels;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWriteExt, copy};
 use tokio::sync::mpsc;
 
@@ -131,5 +131,30 @@ pub(super) async fn attach(
     request: Request,
 ) -> Result<Response, Refusal> {
     let stream = supervisor.engine.attach(&id).map_err(|error: EngineError| Refusal::from(error))?;
+    Ok(carry_frames(request, stream, || {}))
+}
+
+/// How a container that was made for one command is started.
+#[derive(Deserialize)]
+pub(super) struct Start {
+    /// Nobody wants its output.
+    #[serde(default)]
+    detached: bool,
+    /// It goes when it has ended.
+    #[serde(default)]
+    remove: bool,
+}
+
+/// Starts a container that was made for one command; nothing of what it says is lost.
+pub(super) async fn start(
+    State(supervisor): State<Shared>,
+    Path(id): Path<String>,
+    Query(how): Query<Start>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let stream = supervisor.keeper.start_one_off(&id, how.remove).await?;
+    if how.detached {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     Ok(carry_frames(request, stream, || {}))
 }

@@ -4,10 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcompose_model::Project;
-use rcompose_plan::{Down, ImageRemoval, ImageRequest, Lifecycle, Plan, PlanError, Recreate, Up, down, images, lifecycle, up};
+use rcompose_model::project::PullPolicy;
+use rcompose_plan::{
+    Down, ImageRemoval, ImageRequest, Lifecycle, OneOff, Plan, PlanError, Recreate, Run as RunOnce, Up, down, images, lifecycle,
+    one_off_name, run, up,
+};
 
 use super::{Events, Run, execute, progress, seconds, tell};
-use crate::messages::{Action, ApplyRequest, DownOptions, Event, Failure, LifecycleVerb, ProgressStatus, UpOptions};
+use crate::messages::{
+    Action, ApplyRequest, DownOptions, Event, Failure, LifecycleVerb, ProgressStatus, PullOptions, RunOptions, UpOptions,
+};
 use crate::supervisor::Supervisor;
 
 /// Does what is asked for; everything that happens goes to `events`, the last of which says how it ended.
@@ -23,6 +29,8 @@ pub(crate) async fn apply(supervisor: Arc<Supervisor>, request: ApplyRequest, ev
     let failures = match &request.action {
         Action::Up(options) => bring_up(&supervisor, &request, options, &events).await,
         Action::Down(options) => take_down(&supervisor, &request, options, &events).await,
+        Action::Run(options) => make_one_off(&supervisor, &request, options, &events).await,
+        Action::Pull(options) => pull(&supervisor, &request, options, &events).await,
         Action::Lifecycle { services, what, timeout } => {
             let observed = supervisor.observe(&request.project_name, request.project.as_ref());
             let plan = lifecycle(&observed, services, &verb(what, *timeout));
@@ -66,13 +74,11 @@ async fn run_plan(
 }
 
 async fn bring_up(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options: &UpOptions, events: &Events) -> Vec<Failure> {
-    let Some(project) = &request.project else { return vec![Failure::text("no configuration file provided: not found")] };
-    let wanted = ImageRequest { services: options.services.clone(), no_deps: options.no_deps, policy: None };
-    if !request.dry_run {
-        let failures = run_plan(supervisor, request, images(project, &wanted), events).await;
-        if !failures.is_empty() {
-            return failures;
-        }
+    let Some(project) = &request.project else { return vec![no_files()] };
+    let wanted = ImageRequest { services: options.services.clone(), no_deps: options.no_deps, policy: options.pull.clone() };
+    let failures = ensure_images(supervisor, request, project, &wanted, events).await;
+    if !failures.is_empty() {
+        return failures;
     }
     let observed = supervisor.observe(&project.name, Some(project));
     let plan = up(project, &observed, &up_request(options));
@@ -91,6 +97,82 @@ async fn bring_up(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options:
         return wait(supervisor, project, options, events).await;
     }
     failures
+}
+
+fn no_files() -> Failure {
+    Failure::text("no configuration file provided: not found")
+}
+
+/// What is planned next looks at the images: they have to be there before.
+async fn ensure_images(
+    supervisor: &Arc<Supervisor>,
+    request: &ApplyRequest,
+    project: &Project,
+    wanted: &ImageRequest,
+    events: &Events,
+) -> Vec<Failure> {
+    if request.dry_run {
+        return Vec::new();
+    }
+    run_plan(supervisor, request, images(project, wanted), events).await
+}
+
+/// Makes a container for one command, after what its service depends on came up; the last event but one names it.
+async fn make_one_off(
+    supervisor: &Arc<Supervisor>,
+    request: &ApplyRequest,
+    options: &RunOptions,
+    events: &Events,
+) -> Vec<Failure> {
+    let Some(project) = &request.project else { return vec![no_files()] };
+    let wanted = ImageRequest { services: vec![options.service.clone()], no_deps: options.no_deps, policy: options.pull.clone() };
+    let failures = ensure_images(supervisor, request, project, &wanted, events).await;
+    if !failures.is_empty() {
+        return failures;
+    }
+    let slug = match rcompose_engine::random_hex(32) {
+        Ok(slug) => slug,
+        Err(error) => return vec![Failure::of(&error)],
+    };
+    let name = options.name.clone().unwrap_or_else(|| one_off_name(&project.name, &options.service, &slug));
+    let wanted = RunOnce {
+        service: options.service.clone(),
+        one_off: OneOff {
+            name: name.clone(),
+            slug,
+            tty: options.tty,
+            interactive: options.interactive,
+            use_aliases: options.use_aliases,
+        },
+        no_deps: options.no_deps,
+        remove_orphans: options.remove_orphans,
+    };
+    let observed = supervisor.observe(&project.name, Some(project));
+    if !request.dry_run {
+        // The service itself is as it was: what this one container has of its own is not to be compared with.
+        let mut dependencies = project.clone();
+        dependencies.services.remove(&options.service);
+        supervisor.remember(&merged_ledger(supervisor, &dependencies));
+    }
+    let failures = run_plan(supervisor, request, run(project, &observed, &wanted), events).await;
+    if let Some(container) = supervisor.engine.find(&name).filter(|_| failures.is_empty()) {
+        tell(events, Event::Made { id: container.record.id.to_string(), name }).await;
+    }
+    failures
+}
+
+async fn pull(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options: &PullOptions, events: &Events) -> Vec<Failure> {
+    let Some(project) = &request.project else { return vec![no_files()] };
+    let policy = options.policy.clone().unwrap_or(PullPolicy::Always);
+    let wanted = ImageRequest { services: options.services.clone(), no_deps: !options.include_deps, policy: Some(policy) };
+    let failures = run_plan(supervisor, request, images(project, &wanted), events).await;
+    if !options.ignore_failures {
+        return failures;
+    }
+    for failure in failures {
+        tell(events, Event::Warning { text: failure.message }).await;
+    }
+    Vec::new()
 }
 
 /// What was applied for services that are not part of this run stays known.

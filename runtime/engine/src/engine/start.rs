@@ -1,5 +1,6 @@
 //! Starting a container: network, files, bundle, monitor; in this order, and undone in reverse.
 
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
 
 use rcompose_container::launch::LogTarget;
@@ -17,12 +18,26 @@ use crate::{EngineError, devices, seccomp};
 impl Engine {
     /// Starts a container that does not run. What fails leaves nothing behind, and is remembered.
     pub fn start(&self, id: &str) -> Result<(), EngineError> {
+        self.start_then(id, |_| Ok(())).map(drop)
+    }
+
+    /// As [`Engine::start`], with a stream of frames that is open before the container's first instruction.
+    pub fn start_attached(&self, id: &str) -> Result<UnixStream, EngineError> {
+        let attach = |created: &Running| created.attach().doing(|| format!("attach to container {id}"));
+        match self.start_then(id, attach)? {
+            Some(stream) => Ok(stream),
+            None => self.attach(id),
+        }
+    }
+
+    /// `then` is called between creation and start; it gives nothing when the container runs already.
+    fn start_then<T>(&self, id: &str, then: impl FnOnce(&Running) -> Result<T, EngineError>) -> Result<Option<T>, EngineError> {
         let entry = self.entry(id)?;
         let _transition = lock(&entry.transition);
         if let Some(running) = entry.running() {
             let ended = running.wait(Some(std::time::Duration::ZERO)).doing(|| format!("look at container {id}"))?;
             if !ended {
-                return Ok(());
+                return Ok(None);
             }
             self.settle_entry(&entry)?;
         }
@@ -31,17 +46,25 @@ impl Engine {
             return Err(EngineError::NotFound(record.spec.name));
         }
         entry.starting.store(true, Ordering::SeqCst);
-        let started = self.launch(&entry, &record);
+        let started = self.launch(&entry, &record, then);
         let noted = note_start(&entry, started.as_ref().err());
-        let started = started.map(|running| *lock(&entry.running) = Some(running));
+        let started = started.map(|(running, outcome)| {
+            *lock(&entry.running) = Some(running);
+            Some(outcome)
+        });
         entry.starting.store(false, Ordering::SeqCst);
         if started.is_err() {
             self.let_go(id);
         }
-        started.and(noted)
+        noted.and(started)
     }
 
-    fn launch(&self, entry: &Entry, record: &Record) -> Result<Running, EngineError> {
+    fn launch<T>(
+        &self,
+        entry: &Entry,
+        record: &Record,
+        then: impl FnOnce(&Running) -> Result<T, EngineError>,
+    ) -> Result<(Running, T), EngineError> {
         let (_, image, view) = self.images.open_image(&record.image_id)?;
         let paths = &entry.paths;
         let joined = self.joined(&record.spec)?;
@@ -50,10 +73,23 @@ impl Engine {
         let sources = self.sources(paths, &record.spec)?;
         let parts = Parts { image: &image, view: &view, attached, joined: &joined, names, sources };
         self.write_bundle(paths, record, parts)?;
-        self.run(paths, record, &view, &joined)
+        let created = self.create_running(paths, record, &view)?;
+        let failure = |source| EngineError::Launch { container: record.spec.name.clone(), source };
+        let started = joined.check().and_then(|()| then(&created)).and_then(|outcome| {
+            created.start().map_err(|error| failure(error.into()))?;
+            Ok(outcome)
+        });
+        if started.is_err() {
+            // The one that was started has said all it knows; the one that was not has to be told.
+            let _ = created.kill_all();
+            let _ = created.wait(Some(std::time::Duration::from_secs(10)));
+            let _ = created.release();
+        }
+        started.map(|outcome| (created, outcome))
     }
 
-    fn run(&self, paths: &Paths, record: &Record, view: &View, joined: &Joined) -> Result<Running, EngineError> {
+    /// Everything but the container's own program.
+    fn create_running(&self, paths: &Paths, record: &Record, view: &View) -> Result<Running, EngineError> {
         let doing = || format!("start container {}", record.spec.name);
         // An old end is not to be taken for the new one.
         rcompose_sys::atomic::remove_tree(&paths.exit()).doing(doing)?;
@@ -73,19 +109,10 @@ impl Engine {
             stdin_open: record.spec.stdin_open,
         };
         let failure = |source| EngineError::Launch { container: record.spec.name.clone(), source };
-        let created = self.launcher.create(launch).map_err(failure);
-        let running = created.inspect_err(|_| {
+        self.launcher.create(launch).map_err(failure).inspect_err(|_| {
             // Made a moment ago, for this start alone.
             let _ = rcompose_sys::atomic::remove_tree(&paths.state);
-        })?;
-        let started = joined.check().and_then(|()| running.start().map_err(|error| failure(error.into())));
-        if started.is_err() {
-            // The one that was started has said all it knows; the one that was not has to be told.
-            let _ = running.kill_all();
-            let _ = running.wait(Some(std::time::Duration::from_secs(10)));
-            let _ = running.release();
-        }
-        started.map(|()| running)
+        })
     }
 
     fn log_target(&self, record: &Record) -> Result<Option<LogTarget>, EngineError> {
