@@ -1,0 +1,128 @@
+//! Arguments of questions about a stack.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct Ps {
+    pub(crate) services: Vec<String>,
+    /// Also those that do not run
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// Only ids
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Only names of services
+    #[arg(long = "services")]
+    pub(crate) names: bool,
+    /// `table` or `json`
+    #[arg(long, default_value = "table", value_parser = ["table", "json"])]
+    pub(crate) format: String,
+    /// Only those in this state
+    #[arg(long, value_name = "STATE")]
+    pub(crate) status: Vec<String>,
+    /// Whole commands and ids
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
+pub(crate) struct Logs {
+    pub(crate) services: Vec<String>,
+    /// Go on as output comes
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only the last so many lines of each container
+    #[arg(short = 'n', long, default_value = "all")]
+    pub(crate) tail: String,
+    /// Not before: a time, or how long ago (`5m`)
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Not after: a time, or how long ago
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// With times
+    #[arg(short, long)]
+    pub(crate) timestamps: bool,
+    /// Without colour
+    #[arg(long)]
+    pub(crate) no_color: bool,
+    /// Without names before the lines
+    #[arg(long)]
+    pub(crate) no_log_prefix: bool,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
+pub(crate) struct Config {
+    /// `yaml` or `json`
+    #[arg(long, default_value = "yaml", value_parser = ["yaml", "json"])]
+    pub(crate) format: String,
+    /// Only check
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Names of services
+    #[arg(long)]
+    pub(crate) services: bool,
+    /// Names of volumes
+    #[arg(long)]
+    pub(crate) volumes: bool,
+    /// Names of networks
+    #[arg(long)]
+    pub(crate) networks: bool,
+    /// Names of profiles
+    #[arg(long)]
+    pub(crate) profiles: bool,
+    /// Images
+    #[arg(long)]
+    pub(crate) images: bool,
+    /// Fingerprints of services; `*` is all
+    #[arg(long, value_name = "SERVICE,...")]
+    pub(crate) hash: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Images {
+    pub(crate) services: Vec<String>,
+    /// Only ids
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// `table` or `json`
+    #[arg(long, default_value = "table", value_parser = ["table", "json"])]
+    pub(crate) format: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Port {
+    pub(crate) service: String,
+    pub(crate) port: u16,
+    /// `tcp` or `udp`
+    #[arg(long, default_value = "tcp")]
+    pub(crate) protocol: String,
+    /// Replica
+    #[arg(long, default_value_t = 0)]
+    pub(crate) index: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ls {
+    /// Also those of which nothing runs
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// Only names
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// `table` or `json`
+    #[arg(long, default_value = "table", value_parser = ["table", "json"])]
+    pub(crate) format: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Version {
+    /// `pretty` or `json`
+    #[arg(short, long, default_value = "pretty", value_parser = ["pretty", "json"])]
+    pub(crate) format: String,
+    /// Only the number
+    #[arg(long)]
+    pub(crate) short: bool,
+}
