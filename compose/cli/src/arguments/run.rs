@@ -1,4 +1,4 @@
-//! `run` and `pull`.
+//! Arguments of `run` and `pull`.
 
 use clap::{ArgAction, Args, ValueEnum};
 use rcompose_model::project::PullPolicy;

@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use super::PullWhen;
+
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
 pub(crate) struct Up {
