@@ -1,6 +1,7 @@
 //! What goes wrong leaves nothing behind.
 
 use rcompose_harness::wait_for;
+use rustix::process::Signal;
 
 use crate::scratch;
 
@@ -68,5 +69,22 @@ fn the_supervisor_goes_when_nothing_is_left_to_do() {
     place.run(&["-p", "x", "up", "-d"]).success();
     place.run(&["-p", "x", "down"]).success();
     wait_for("the end of the supervisor", || place.supervisor().is_none().then_some(()));
+    place.check_nothing_is_left();
+}
+
+#[test]
+fn a_stop_goes_on_where_a_killed_supervisor_left_it() {
+    let place = scratch(
+        "services: {a: {image: 'rootfs:/', restart: always, command: [sh, -c, \"trap 'echo told' TERM; echo up; while :; do sleep 0.1; done\"]}}",
+    );
+    place.run(&["-p", "x", "up", "-d"]).success();
+    wait_for("the trap", || place.run(&["-p", "x", "logs"]).success().contains("up").then_some(()));
+    let mut stop = place.spawn(&["-p", "x", "stop", "-t", "2"]);
+    wait_for("the signal", || place.run(&["-p", "x", "logs"]).success().contains("told").then_some(()));
+    place.kill(place.supervisor().unwrap(), Signal::KILL);
+    assert_ne!(stop.wait().unwrap().code(), Some(0), "it could not see the end");
+    assert!(!place.run(&["-p", "x", "ps", "-q"]).success().is_empty(), "its grace period goes on");
+    wait_for("the end", || place.run(&["-p", "x", "ps", "-a"]).success().contains("Exited (137)").then_some(()));
+    place.run(&["-p", "x", "down"]).success();
     place.check_nothing_is_left();
 }

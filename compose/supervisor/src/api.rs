@@ -110,7 +110,7 @@ async fn hello() -> Json<Hello> {
 /// The change goes on when the client goes away: it is told to the project, not to the connection.
 async fn apply(State(supervisor): State<Shared>, Json(request): Json<ApplyRequest>) -> Response {
     let (sender, receiver) = mpsc::channel(256);
-    tokio::spawn(execute::apply(supervisor, request, sender));
+    supervisor.work.spawn(execute::apply(supervisor.clone(), request, sender));
     streams::lines(receiver)
 }
 
@@ -139,7 +139,7 @@ async fn applied(State(supervisor): State<Shared>, Path(name): Path<String>) -> 
 async fn kill(State(supervisor): State<Shared>, Path(name): Path<String>) -> Json<serde_json::Value> {
     for container in supervisor.containers(Some(&name)) {
         if container.pid.is_some()
-            && let Err(error) = supervisor.keeper.kill(container.record.id.as_str(), "SIGKILL")
+            && let Err(error) = supervisor.keeper.kill(container.record.id.as_str(), "SIGKILL").await
         {
             tracing::warn!(%error, container = container.record.spec.name, "a container could not be killed");
         }
@@ -155,7 +155,8 @@ async fn removed(State(supervisor): State<Shared>, Path(id): Path<String>) -> Js
 
 async fn logs(State(supervisor): State<Shared>, Json(request): Json<LogsRequest>) -> Response {
     let (sender, receiver) = mpsc::channel(256);
-    tokio::spawn(async move {
+    let work = supervisor.work.clone();
+    work.spawn(async move {
         if let Err(error) = crate::logs::send(supervisor, request, sender).await {
             tracing::warn!(%error, "logs could not be read");
         }

@@ -158,7 +158,7 @@ impl Run {
             }
             Operation::KillContainer { container, signal } => {
                 let id = self.id_of(container)?;
-                keeper.kill(&id, signal).map_err(|error| Failure::of(&error))
+                keeper.kill(&id, signal).await.map_err(|error| Failure::of(&error))
             }
             Operation::PauseContainer { container } | Operation::UnpauseContainer { container } => {
                 let paused = matches!(operation, Operation::PauseContainer { .. });

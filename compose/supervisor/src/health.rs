@@ -1,9 +1,13 @@
 //! Whether a container works: what its probes say, one after the other.
 
+mod probe;
+
 use std::time::Duration;
 
 use rcompose_engine::container::Healthcheck as Asked;
 use rcompose_engine::image::ImageConfig;
+
+pub(crate) use probe::Probes;
 
 /// Whether a container works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

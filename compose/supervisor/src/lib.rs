@@ -3,8 +3,9 @@
 //! ```text
 //! api        the router, its messages             client     the other side of the socket
 //! observe    what exists, for the planner         execute    a plan, operation by operation
-//! translate  a service to a container             keep       watching, restarts, stops
-//! restart    when a container is started again    health     whether it works
+//! translate  a service to a container             keep       a driver for each container
+//! service    the machine of a container: pure     restart    when it is started again
+//! health     whether it works
 //! ```
 
 mod api;
@@ -16,6 +17,7 @@ mod logs;
 mod observe;
 pub mod restart;
 mod role;
+mod service;
 mod settings;
 mod supervisor;
 mod translate;

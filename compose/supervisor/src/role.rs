@@ -1,6 +1,7 @@
 //! The role `supervisor`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
@@ -58,7 +59,7 @@ async fn run(settings: &Settings) -> Result<(), String> {
     let mode = PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(settings.socket(), mode).map_err(|error| error.to_string())?;
     tell_starter("");
-    let app = router(supervisor.clone()).layer(axum::middleware::from_fn(count_request));
+    let app = router(supervisor.clone()).layer(axum::middleware::from_fn_with_state(supervisor.clone(), note_request));
     let service = app.into_make_service_with_connect_info::<Peer>();
     let serving = axum::serve(listener, service);
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
@@ -94,11 +95,17 @@ fn bind(settings: &Settings) -> std::io::Result<UnixListener> {
     UnixListener::bind(format!("/proc/self/fd/{}/supervisor.sock", std::os::fd::AsRawFd::as_raw_fd(&directory)))
 }
 
-/// Requests that are being answered, and how many there have been.
+/// Requests so far.
 static REQUESTS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
-async fn count_request(request: axum::extract::Request, next: axum::middleware::Next) -> axum::response::Response {
+/// Nothing ends while a request is answered; what goes on after its answer says so itself.
+async fn note_request(
+    axum::extract::State(supervisor): axum::extract::State<Arc<Supervisor>>,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> axum::response::Response {
     REQUESTS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let _working = supervisor.work.token();
     next.run(request).await
 }
 
@@ -109,7 +116,7 @@ async fn idle(supervisor: &Supervisor) {
     loop {
         tokio::time::sleep(IDLE).await;
         let now = asked();
-        if now == before && supervisor.keeper.is_idle() {
+        if now == before && supervisor.work.is_empty() && supervisor.keeper.is_idle() {
             return;
         }
         before = now;

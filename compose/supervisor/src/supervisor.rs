@@ -14,6 +14,7 @@ use rcompose_model::Project;
 use rcompose_model::project::Service;
 use rcompose_plan::labels;
 use rcompose_plan::observed::Observed;
+use tokio_util::task::TaskTracker;
 
 use crate::Settings;
 use crate::keep::{Keeper, Phase};
@@ -25,6 +26,8 @@ pub(crate) struct Supervisor {
     pub(crate) engine: Arc<Engine>,
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) registries: rcompose_engine::image::RegistryConfig,
+    /// What is being done for clients that may be gone.
+    pub(crate) work: TaskTracker,
     projects: PathBuf,
     /// One command a project at a time.
     locks: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -53,7 +56,7 @@ impl Supervisor {
         let keeper = Keeper::new(engine.clone(), policies);
         keeper.adopt();
         let registries = settings.registries.clone();
-        Ok(Arc::new(Self { engine, keeper, registries, projects, locks: Mutex::new(BTreeMap::new()) }))
+        Ok(Arc::new(Self { engine, keeper, registries, work: TaskTracker::new(), projects, locks: Mutex::new(BTreeMap::new()) }))
     }
 
     /// Pulls an image.

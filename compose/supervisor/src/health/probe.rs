@@ -1,0 +1,119 @@
+//! The probes of one run of a container, one after the other.
+
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use rcompose_engine::{Engine, ExecRequest};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use super::{Check, Health};
+use crate::keep::{Phase, Status};
+
+/// The most output of a probe that is looked at.
+const OUTPUT: usize = 4096;
+
+/// Probes that go on until the value goes.
+pub(crate) struct Probes {
+    results: mpsc::Receiver<Health>,
+    _running: DropGuard,
+}
+
+impl Probes {
+    /// Begins to probe a container that runs; none come while `status` says that it stands still.
+    pub(crate) fn begin(
+        engine: Arc<Engine>,
+        id: String,
+        check: Check,
+        status: watch::Receiver<Status>,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let (sender, results) = mpsc::channel(1);
+        let cancel = CancellationToken::new();
+        let probing = Probing { engine, id, check, status };
+        let token = cancel.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                // Given up only when the container has ended, and the probe with it.
+                () = token.cancelled() => {}
+                () = probing.run(sender) => {}
+            }
+        });
+        Self { results, _running: cancel.drop_guard() }
+    }
+
+    /// What the next probe comes to.
+    ///
+    /// # Cancel safety
+    /// Results wait in their channel.
+    pub(crate) async fn next(&mut self) -> Health {
+        match self.results.recv().await {
+            Some(health) => health,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+struct Probing {
+    engine: Arc<Engine>,
+    id: String,
+    check: Check,
+    status: watch::Receiver<Status>,
+}
+
+impl Probing {
+    async fn run(self, results: mpsc::Sender<Health>) {
+        let (begin, mut health, mut streak) = (Instant::now(), Health::Starting, 0);
+        loop {
+            tokio::time::sleep(self.check.wait(health, begin.elapsed())).await;
+            if self.status.borrow().phase == Phase::Paused {
+                continue;
+            }
+            let began = begin.elapsed();
+            let succeeded = self.probe().await;
+            (health, streak) = self.check.judge(health, streak, succeeded, began);
+            if results.send(health).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Runs one probe; it is ended when its time is over.
+    async fn probe(&self) -> bool {
+        let request = ExecRequest { command: self.check.command.clone(), ..ExecRequest::default() };
+        let (engine, id) = (self.engine.clone(), self.id.clone());
+        let stream = Stream::default();
+        let register = stream.clone();
+        let probe =
+            tokio::task::spawn_blocking(move || engine.exec_captured(&id, &request, OUTPUT, |stream| register.set(stream)));
+        tokio::pin!(probe);
+        match tokio::time::timeout(self.check.timeout, &mut probe).await {
+            Ok(result) => matches!(result, Ok(Ok((0, _)))),
+            Err(_) => {
+                stream.close();
+                // The next probe waits for the end of this one.
+                let _ = probe.await;
+                false
+            }
+        }
+    }
+}
+
+/// The stream of a probe that may have begun: the process ends with it.
+#[derive(Clone, Default)]
+struct Stream(Arc<Mutex<Option<UnixStream>>>);
+
+impl Stream {
+    fn set(&self, stream: UnixStream) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+    }
+
+    fn close(&self) {
+        if let Some(stream) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // One that is closed already is what is wanted.
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The task that owns what is known of one container.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcompose_engine::EngineError;
+use rustix::process::Signal;
+use rustix::time::{ClockId, clock_gettime};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{Ended, Keeper, Status, blocking, watchable};
+use crate::health::{Check, Health, Probes};
+use crate::service::{Action, Event, Machine, Moment, State};
+
+/// The grace period of a container that asks for none.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What others ask of a container.
+pub(super) enum Message {
+    /// To end; `taken` says that it was told to, not that it has.
+    Stop {
+        timeout: Option<Duration>,
+        taken: oneshot::Sender<()>,
+    },
+    Kill {
+        signal: Signal,
+        answer: oneshot::Sender<Result<(), EngineError>>,
+    },
+    Freeze {
+        paused: bool,
+        answer: oneshot::Sender<Result<(), EngineError>>,
+    },
+}
+
+/// How an end is noticed.
+enum Watch {
+    /// It does not run.
+    Off,
+    /// Readable when it has ended.
+    On(AsyncFd<OwnedFd>),
+    /// It ended before it could be watched.
+    Over,
+}
+
+pub(super) struct Driver {
+    keeper: Arc<Keeper>,
+    id: String,
+    machine: Machine,
+    status: watch::Sender<Status>,
+    messages: mpsc::Receiver<Message>,
+    gone: CancellationToken,
+    watch: Watch,
+    probes: Option<Probes>,
+}
+
+fn now() -> Moment {
+    let time = clock_gettime(ClockId::Boottime);
+    let (seconds, nanoseconds) = (time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap_or(0));
+    Moment(Duration::new(seconds, nanoseconds))
+}
+
+impl Driver {
+    pub(super) fn new(
+        keeper: Arc<Keeper>,
+        id: String,
+        machine: Machine,
+        messages: mpsc::Receiver<Message>,
+        gone: CancellationToken,
+    ) -> (Self, watch::Receiver<Status>) {
+        let (status, watched) = watch::channel(Status::of(&machine, None));
+        let mut driver = Self { keeper, id, machine, status, messages, gone, watch: Watch::Off, probes: None };
+        if !matches!(driver.machine.state, State::Ended { .. } | State::Backoff { .. }) {
+            driver.watch();
+        }
+        (driver, watched)
+    }
+
+    /// Drives the container until it is gone, or the supervisor goes.
+    pub(super) async fn run(mut self, first: Option<Event>) {
+        if let Some(event) = first {
+            self.take(event).await;
+        }
+        let gone = self.gone.clone();
+        loop {
+            let event = tokio::select! {
+                // A wait, readiness, channels that keep what is in them: nothing is lost with the arms that are dropped.
+                () = gone.cancelled() => return,
+                message = self.messages.recv() => match message {
+                    Some(message) => {
+                        self.obey(message).await;
+                        continue;
+                    }
+                    None => return,
+                },
+                () = self.watch.ended() => self.settle().await,
+                () = until(self.machine.deadline()) => Event::Tick,
+                health = next(self.probes.as_mut()) => {
+                    self.publish(Some(health));
+                    continue;
+                }
+            };
+            self.take(event).await;
+        }
+    }
+
+    /// Feeds the machine, and does what comes out.
+    async fn take(&mut self, event: Event) {
+        let mut event = Some(event);
+        while let Some(happened) = event.take() {
+            let before = self.machine.clone();
+            let actions = self.machine.step(happened, now());
+            if self.machine != before && !self.gone.is_cancelled() {
+                self.keeper.write(&self.id, &self.machine);
+            }
+            if matches!(self.machine.state, State::Ended { .. } | State::Backoff { .. }) {
+                (self.watch, self.probes) = (Watch::Off, None);
+            }
+            let health = self.status.borrow().health;
+            self.publish(health);
+            for action in actions {
+                event = self.perform(action).await.or(event);
+            }
+        }
+    }
+
+    async fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Signal { thaw } => self.send_stop_signal(thaw).await,
+            Action::Kill => self.in_engine("be killed", |engine, id| unless_ended(engine.kill(id))).await,
+            Action::Launch => return Some(self.launch().await),
+            Action::Report { code, restarting } => {
+                // Nobody may be listening.
+                let _ = self.keeper.ends.send(Ended { id: self.id.clone(), code, restarting });
+            }
+            Action::Disconnect => {
+                let (engine, id) = (self.keeper.engine.clone(), self.id.clone());
+                self.keeper.tasks.spawn_blocking(move || engine.disconnect(&id));
+            }
+            Action::Remove => self.keeper.remove(&self.id).await,
+        }
+        None
+    }
+
+    async fn obey(&mut self, message: Message) {
+        match message {
+            Message::Stop { timeout, taken } => {
+                let grace = self.grace(timeout);
+                self.take(Event::Stop { grace }).await;
+                // Whoever asked may be gone; it stops all the same.
+                let _ = taken.send(());
+            }
+            Message::Kill { signal, answer } => {
+                let outcome = self.kill(signal).await;
+                let _ = answer.send(outcome);
+            }
+            Message::Freeze { paused, answer } => {
+                let (engine, id) = (self.keeper.engine.clone(), self.id.clone());
+                let outcome = blocking(move || engine.set_paused(&id, paused)).await;
+                if outcome.is_ok() {
+                    self.take(Event::Frozen(paused)).await;
+                }
+                let _ = answer.send(outcome);
+            }
+        }
+    }
+
+    /// A pid 1 that does nothing about the signal would only sit out its grace period.
+    fn grace(&self, timeout: Option<Duration>) -> Duration {
+        let Ok(container) = self.keeper.engine.get(&self.id) else { return Duration::ZERO };
+        let spec = &container.record.spec;
+        let useful = spec.init || self.keeper.engine.handles(&self.id, self.keeper.stop_signal(&container.record));
+        if useful { timeout.or(spec.stop_grace_period).unwrap_or(GRACE) } else { Duration::ZERO }
+    }
+
+    async fn kill(&mut self, signal: Signal) -> Result<(), EngineError> {
+        let record = self.keeper.engine.get(&self.id)?.record;
+        if signal == Signal::KILL || signal == self.keeper.stop_signal(&record) || record.spec.stop_signal.is_none() {
+            let waited = matches!(self.machine.state, State::Backoff { .. });
+            self.take(Event::Condemn).await;
+            if waited {
+                return Ok(());
+            }
+        }
+        self.keeper.engine.signal(&self.id, signal)
+    }
+
+    async fn send_stop_signal(&self, thaw: bool) {
+        let stop_signal = self.keeper.engine.get(&self.id).map(|container| self.keeper.stop_signal(&container.record));
+        let signal = stop_signal.unwrap_or(Signal::TERM);
+        self.in_engine("be told to end", move |engine, id| unless_ended(engine.signal(id, signal))).await;
+        if thaw {
+            self.in_engine("be thawed", |engine, id| unless_ended(engine.set_paused(id, false))).await;
+        }
+    }
+
+    /// Does something of which a failure changes nothing: the deadline that is running leads to the next means.
+    async fn in_engine(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&rcompose_engine::Engine, &str) -> Result<(), EngineError> + Send + 'static,
+    ) {
+        let (engine, id) = (self.keeper.engine.clone(), self.id.clone());
+        if let Err(error) = blocking(move || work(&engine, &id)).await {
+            tracing::warn!(%error, container = self.id, what, "a container could not be reached");
+        }
+    }
+
+    async fn launch(&mut self) -> Event {
+        let (engine, id) = (self.keeper.engine.clone(), self.id.clone());
+        match blocking(move || engine.start(&id)).await {
+            Ok(()) => {
+                self.watch();
+                Event::Launched
+            }
+            Err(error) => {
+                tracing::warn!(%error, container = self.id, "a container could not be started again");
+                Event::LaunchFailed { code: error.exit_code() }
+            }
+        }
+    }
+
+    /// Watches a running container to its end, and probes it.
+    fn watch(&mut self) {
+        self.watch = match self.keeper.engine.ended(&self.id).map(watchable) {
+            Ok(Ok(descriptor)) => Watch::On(descriptor),
+            Ok(Err(_)) | Err(_) => Watch::Over,
+        };
+        let check = self.check();
+        let health = check.as_ref().map(|_| Health::Starting);
+        self.publish(health);
+        self.probes = check.map(|check| {
+            let (keeper, status) = (&self.keeper, self.status.subscribe());
+            Probes::begin(keeper.engine.clone(), self.id.clone(), check, status, &keeper.tasks)
+        });
+    }
+
+    fn check(&self) -> Option<Check> {
+        let container = self.keeper.engine.get(&self.id).ok()?;
+        let (_, image, _) = self.keeper.engine.images().open_image(&container.record.image_id).ok()?;
+        Check::resolve(container.record.spec.healthcheck.as_ref(), &image)
+    }
+
+    /// Takes note of an end.
+    async fn settle(&mut self) -> Event {
+        self.watch = Watch::Off;
+        let (engine, id) = (self.keeper.engine.clone(), self.id.clone());
+        match blocking(move || engine.settle(&id)).await {
+            Ok(record) => Event::Ended { code: record.code, ran_for: Duration::from_nanos(record.ran_for) },
+            Err(error) => {
+                tracing::warn!(%error, container = self.id, "the end of a container could not be read");
+                Event::Ended { code: 255, ran_for: Duration::ZERO }
+            }
+        }
+    }
+
+    fn publish(&self, health: Option<Health>) {
+        let status = Status::of(&self.machine, health);
+        self.status.send_if_modified(|published| std::mem::replace(published, status) != status);
+    }
+}
+
+impl Watch {
+    /// # Cancel safety
+    /// It says only that something is to be looked at.
+    async fn ended(&self) {
+        match self {
+            Self::Off => std::future::pending().await,
+            Self::On(descriptor) => drop(descriptor.readable().await),
+            Self::Over => {}
+        }
+    }
+}
+
+/// Waits for ever where there is nothing to wait for.
+async fn until(deadline: Option<Moment>) {
+    match deadline {
+        Some(Moment(deadline)) => tokio::time::sleep(deadline.saturating_sub(now().0)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next(probes: Option<&mut Probes>) -> Health {
+    match probes {
+        Some(probes) => probes.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A container that ended on its own just before it was told to has done what was wanted.
+fn unless_ended(outcome: Result<(), EngineError>) -> Result<(), EngineError> {
+    match outcome {
+        Err(EngineError::NotRunning(_)) => Ok(()),
+        other => other,
+    }
+}
