@@ -3,6 +3,8 @@
 //! What waits for something that failed is not tried. What was done stays done: the next plan goes on from there.
 
 mod request;
+mod wait;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,17 +13,16 @@ use std::time::Duration;
 use petgraph::stable_graph::NodeIndex;
 use rcompose_engine::network::NetworkSpec;
 use rcompose_engine::volume::VolumeSpec;
-use rcompose_engine::{Engine, EngineError, State};
+use rcompose_engine::{Engine, EngineError};
 use rcompose_model::Project;
-use rcompose_model::project::{Condition, PullPolicy, RestartPolicy};
+use rcompose_model::project::{PullPolicy, RestartPolicy};
 use rcompose_plan::{ContainerRef, Operation, Plan, fingerprint, labels};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub(crate) use request::apply;
 
-use crate::health::Health;
-use crate::keep::{Phase, blocking};
+use crate::keep::blocking;
 use crate::messages::{Event, Failure, ProgressStatus};
 use crate::supervisor::Supervisor;
 use crate::translate::{self, Part};
@@ -91,13 +92,15 @@ pub(crate) async fn execute(
 
 impl Run {
     async fn carry_out(&self, operation: &Operation) -> Result<(), Failure> {
-        let (id, doing, done) = words(operation);
+        let (id, doing, done) = words::words(operation);
         if !doing.is_empty() {
             progress(&self.events, &id, doing, ProgressStatus::Working).await;
         }
         let result = self.perform(operation).await;
         match &result {
             Ok(()) if !done.is_empty() => progress(&self.events, &id, done, ProgressStatus::Done).await,
+            // What was waited for has a row of its own, which says so.
+            Ok(()) | Err(_) if matches!(operation, Operation::Await { .. }) => {}
             Ok(()) => {}
             Err(failure) => {
                 let text = std::iter::once(&failure.message).chain(&failure.causes).cloned().collect::<Vec<_>>().join(": ");
@@ -283,7 +286,7 @@ impl Run {
         Ok(VolumeSpec {
             name: volume.name.clone(),
             labels: self.own_labels(&volume.labels, labels::VOLUME, key, fingerprint::volume(volume)),
-            options: BTreeMap::new(),
+            options: volume.driver_opts.clone(),
             anonymous: false,
         })
     }
@@ -325,131 +328,6 @@ impl Run {
             failure.hint = Some("stop what holds the port, or publish another one".to_owned());
         }
         failure
-    }
-
-    async fn wait_for(&self, service: &str, condition: Condition, required: bool) -> Result<(), Failure> {
-        let waited = self.wait_for_all(service, condition).await;
-        match waited {
-            Err(failure) if !required => {
-                let text = format!("optional dependency {service}: {}", failure.message);
-                tell(&self.events, Event::Warning { text }).await;
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
-    async fn wait_for_all(&self, service: &str, condition: Condition) -> Result<(), Failure> {
-        let is_replica = |label: &BTreeMap<String, String>| {
-            label.get(labels::SERVICE).map(String::as_str) == Some(service)
-                && label.get(labels::ONE_OFF).map(String::as_str) != Some("True")
-        };
-        let containers = self.supervisor.containers(Some(&self.project_name));
-        for container in containers.iter().filter(|container| is_replica(&container.record.spec.labels)) {
-            let (id, name) = (container.record.id.to_string(), &container.record.spec.name);
-            let label = format!("Container {name}");
-            progress(&self.events, &label, "Waiting", ProgressStatus::Working).await;
-            let reached = match condition {
-                Condition::ServiceStarted => continue,
-                Condition::ServiceHealthy => self.wait_healthy(&id, name).await,
-                Condition::ServiceCompletedSuccessfully => self.wait_completed(&id, service, container).await,
-            };
-            match reached {
-                Ok(word) => progress(&self.events, &label, word, ProgressStatus::Done).await,
-                Err(failure) => {
-                    progress(&self.events, &label, "Error", ProgressStatus::Error).await;
-                    return Err(failure);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn wait_healthy(&self, id: &str, name: &str) -> Result<&'static str, Failure> {
-        let gone = || Failure::text(format!("dependency failed to start: container {name} is not running"));
-        let mut changes = self.supervisor.keeper.subscribe(id).ok_or_else(gone)?;
-        let settled = |status: &crate::keep::Status| {
-            status.health.is_none_or(|health| health != Health::Starting) || matches!(status.phase, Phase::Exited { .. })
-        };
-        let status = *changes.wait_for(settled).await.map_err(|_| gone())?;
-        match (status.phase, status.health) {
-            (Phase::Exited { code }, _) => {
-                Err(Failure::text(format!("dependency failed to start: container {name} exited ({code})")))
-            }
-            (_, Some(Health::Healthy)) => Ok("Healthy"),
-            (_, Some(_)) => Err(Failure::text(format!("dependency failed to start: container {name} is unhealthy"))),
-            (_, None) => {
-                Err(Failure::text(format!("dependency failed to start: container {name} has no healthcheck configured")))
-            }
-        }
-    }
-
-    async fn wait_completed(
-        &self,
-        id: &str,
-        service: &str,
-        container: &rcompose_engine::Container,
-    ) -> Result<&'static str, Failure> {
-        self.supervisor.keeper.wait_ended(id).await;
-        let state = self.supervisor.engine.get(id).map_or_else(|_| container.state.clone(), |it| it.state);
-        match state {
-            State::Exited(record) if record.code == 0 => Ok("Exited"),
-            State::Exited(record) => {
-                Err(Failure::text(format!("service \"{service}\" didn't complete successfully: exit {}", record.code)))
-            }
-            _ => Err(Failure::text(format!("service \"{service}\" didn't complete"))),
-        }
-    }
-
-    /// Waits until every container that the plan is about is healthy, or runs where it has no health check.
-    pub(crate) async fn settle(&self, services: &[String]) -> Result<(), Failure> {
-        for container in self.supervisor.containers(Some(&self.project_name)) {
-            let label = |name: &str| container.record.spec.labels.get(name).cloned().unwrap_or_default();
-            let named = services.is_empty() || services.contains(&label(labels::SERVICE));
-            if !named || label(labels::ONE_OFF) == "True" {
-                continue;
-            }
-            let (id, name) = (container.record.id.to_string(), container.record.spec.name.clone());
-            let Some(status) = self.supervisor.keeper.status(&id) else { continue };
-            let progress_id = format!("Container {name}");
-            match (status.phase, status.health) {
-                (Phase::Exited { code }, _) => return Err(Failure::text(format!("container {name} exited ({code})"))),
-                (_, None) => progress(&self.events, &progress_id, "Healthy", ProgressStatus::Done).await,
-                (_, Some(_)) => {
-                    progress(&self.events, &progress_id, "Waiting", ProgressStatus::Working).await;
-                    self.wait_healthy(&id, &name).await.map_err(|failure| {
-                        Failure::text(failure.message.trim_start_matches("dependency failed to start: ").to_owned())
-                    })?;
-                    progress(&self.events, &progress_id, "Healthy", ProgressStatus::Done).await;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The resource of an operation, and the words for it while it runs and when it is done.
-fn words(operation: &Operation) -> (String, &'static str, &'static str) {
-    let container = |it: &ContainerRef| format!("Container {}", it.name);
-    match operation {
-        // An image that is there is not worth a line.
-        Operation::EnsureImage { reference, .. } => (format!("Image {reference}"), "", ""),
-        Operation::CreateNetwork { name, .. } => (format!("Network {name}"), "Creating", "Created"),
-        Operation::RemoveNetwork { name } => (format!("Network {name}"), "Removing", "Removed"),
-        Operation::CreateVolume { name, .. } => (format!("Volume {name}"), "Creating", "Created"),
-        Operation::RemoveVolume { name } => (format!("Volume {name}"), "Removing", "Removed"),
-        Operation::RemoveImage { reference } => (format!("Image {reference}"), "Removing", "Removed"),
-        Operation::CreateContainer { replaces: Some(old), .. } => (container(old), "Recreate", "Recreated"),
-        Operation::CreateContainer { name, .. } => (format!("Container {name}"), "Creating", "Created"),
-        Operation::CreateOneOff { one_off, .. } => (format!("Container {}", one_off.name), "Creating", "Created"),
-        Operation::RenameContainer { container: it, .. } => (container(it), "", ""),
-        Operation::StartContainer { container: it } => (container(it), "Starting", "Started"),
-        Operation::StopContainer { container: it, .. } => (container(it), "Stopping", "Stopped"),
-        Operation::KillContainer { container: it, .. } => (container(it), "Killing", "Killed"),
-        Operation::PauseContainer { container: it } => (container(it), "", "Paused"),
-        Operation::UnpauseContainer { container: it } => (container(it), "", "Unpaused"),
-        Operation::RemoveContainer { container: it, .. } => (container(it), "Removing", "Removed"),
-        Operation::Await { service, .. } => (format!("Service {service}"), "", ""),
     }
 }
 
