@@ -23,6 +23,7 @@ mod settings;
 mod steps;
 mod terminal;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -73,6 +74,8 @@ pub(crate) struct Confinement {
     pub(crate) effective: u64,
     pub(crate) present: u64,
     pub(crate) filter: Option<Filter>,
+    /// Of the small init: the built-in one, since a policy that is made for a program may forbid what pid 1 has to do.
+    pub(crate) filter_of_init: Option<Filter>,
 }
 
 impl Confinement {
@@ -88,7 +91,12 @@ impl Confinement {
             None if linux.seccomp_default => Some(seccomp::built_in(bounding)?),
             None => None,
         };
-        Ok(Self { bounding, effective, present, filter })
+        let filter_of_init = match (&filter, linux.seccomp.is_some()) {
+            (Some(filter), false) => Some(filter.clone()),
+            (Some(_), true) if linux.init => Some(seccomp::built_in(bounding)?),
+            _ => None,
+        };
+        Ok(Self { bounding, effective, present, filter, filter_of_init })
     }
 }
 
@@ -100,6 +108,8 @@ pub struct Prepared {
     pub(crate) root: PathBuf,
     pub(crate) confinement: Confinement,
     pub(crate) joined: Vec<(Kinds, OwnedFd)>,
+    /// Sources of mounts that propagate, by the mount's index.
+    pub(crate) trees: BTreeMap<usize, OwnedFd>,
     new: NewNamespaces,
 }
 
@@ -151,7 +161,8 @@ pub fn prepare(spec: Spec, bundle: &Path, rootfs: Rootfs) -> Result<Prepared, In
     let confinement = Confinement::of(process, linux)?;
     let (new, joined) = namespaces(linux)?;
     let root = bundle.join(&root.path);
-    Ok(Prepared { confinement, joined, new, root, rootfs, spec })
+    let trees = mounts::open_propagating(&spec.mounts)?;
+    Ok(Prepared { confinement, joined, trees, new, root, rootfs, spec })
 }
 
 pub(crate) fn invalid(text: impl Into<String>) -> InitError {

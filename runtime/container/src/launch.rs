@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 
 use rcompose_sys::error::Context;
 use rcompose_sys::mount::{self, MountAttributes};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::mount::{OpenTreeFlags, open_tree};
 use serde::{Deserialize, Serialize};
 
@@ -210,16 +211,22 @@ fn seal(program: &Path) -> rcompose_sys::Result<OwnedFd> {
     let path = std::fs::canonicalize(program).during("readlink", || format!("{program:?}"))?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let sealed = open_tree(rustix::fs::CWD, &path, flags).during("open_tree", || format!("{path:?}, OPEN_TREE_CLONE"));
-    match sealed {
-        Ok(tree) => {
-            let read_only = MountAttributes { set: mount::READ_ONLY, ..MountAttributes::default() };
-            mount::set_attributes(&tree, read_only, false)?;
-            Ok(tree)
-        }
-        // Without the right to mount (rootless) the kernel's own check of running programs has to do.
-        Err(_) => rustix::fs::open(&path, rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty())
-            .during("open", || format!("{path:?}, O_PATH")),
-    }
+    let read_only = MountAttributes { set: mount::READ_ONLY, ..MountAttributes::default() };
+    let sealed = sealed.and_then(|tree| mount::set_attributes(&tree, read_only, false).map(|()| tree));
+    // Without the right to mount (rootless), or before Linux 5.12.
+    sealed.or_else(|_| sealed_copy(&path))
+}
+
+/// A copy of a program in memory that nobody can write to.
+fn sealed_copy(path: &Path) -> rcompose_sys::Result<OwnedFd> {
+    let what = || format!("{path:?}");
+    let copy = memfd_create("rcompose", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).during("memfd_create", what)?;
+    let mut copy = std::fs::File::from(copy);
+    let copied = std::fs::File::open(path).and_then(|mut program| std::io::copy(&mut program, &mut copy));
+    copied.during("copy_file_range", what)?;
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    fcntl_add_seals(&copy, seals).during("fcntl", || "F_ADD_SEALS".to_owned())?;
+    Ok(copy.into())
 }
 
 pub(crate) fn write_message(stream: &mut UnixStream, message: &[u8]) -> std::io::Result<()> {
@@ -242,4 +249,20 @@ pub(crate) fn read_message(stream: &mut impl Read) -> std::io::Result<Vec<u8>> {
 
 fn read_answer(stream: &mut UnixStream) -> std::io::Result<Answer> {
     Ok(serde_json::from_slice(&read_message(stream)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_program_cannot_be_written_to_by_any_way_back() {
+        let program = std::env::current_exe().unwrap();
+        for sealed in [seal(&program).unwrap(), sealed_copy(&program).unwrap()] {
+            let back = format!("/proc/self/fd/{}", sealed.as_raw_fd());
+            let reopened = std::fs::OpenOptions::new().write(true).open(&back);
+            let written = reopened.and_then(|mut file| file.write_all(b"x"));
+            assert!(written.is_err(), "{back}");
+        }
+    }
 }

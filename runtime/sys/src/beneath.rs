@@ -4,6 +4,7 @@
 //! (`openat2` with `RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS`), and comes back as a descriptor. No caller joins a path of the
 //! tree to a path of the host.
 
+use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,6 +16,9 @@ use rustix::io::Errno;
 
 use crate::error::Context;
 use crate::{Error, Result};
+
+/// How many symbolic links are followed on one way, as in the kernel.
+const LINKS: u32 = 40;
 
 /// How often a resolution is tried again when something is renamed beneath it.
 const RACES: u32 = 64;
@@ -72,7 +76,7 @@ impl Root {
 
     /// Makes a directory and those above it, as far as they are missing; gives a handle of it.
     ///
-    /// Symbolic links on the way are followed inside the tree; one that leads to nothing is an error.
+    /// Symbolic links on the way are followed inside the tree; where one leads to nothing, that is made.
     pub fn create_dir_all(&self, path: impl AsRef<Path>, mode: u32) -> Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         if let Ok(found) = self.resolve(path.as_ref(), flags, Mode::empty()) {
@@ -80,7 +84,7 @@ impl Root {
         }
         let mut at = self.resolve(Path::new("."), flags, Mode::empty())?;
         let mut so_far = OsString::from("/");
-        for name in components(path.as_ref())? {
+        for name in self.follow(path.as_ref())? {
             so_far.push(&name);
             at = match self.resolve(Path::new(&so_far), flags, Mode::empty()) {
                 Err(error) if error.errno() == Errno::NOENT => {
@@ -97,9 +101,11 @@ impl Root {
         Ok(at)
     }
 
-    /// Makes a file that is not there yet, and those directories above it that are missing.
+    /// Makes a file that is not there yet, and those directories above it that are missing. A link to nothing makes what it
+    /// leads to.
     pub fn create_file(&self, path: impl AsRef<Path>, mode: u32) -> Result<OwnedFd> {
-        let (parent, name) = split(path.as_ref())?;
+        let followed: std::path::PathBuf = self.follow(path.as_ref())?.iter().collect();
+        let (parent, name) = split(&followed)?;
         let parent = self.create_dir_all(&parent, 0o755)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::openat(&parent, &name, flags, Mode::from_raw_mode(mode))
@@ -114,6 +120,47 @@ impl Root {
         let path = path.as_ref();
         let file = self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, Mode::empty())?;
         read_regular(file, limit).map_err(|errno| Error::new("read", format!("{path:?}"), errno))
+    }
+
+    /// The names on the way to a path, whether or not it is there, with no symbolic link among them.
+    ///
+    /// # Errors
+    /// `ELOOP` when there are too many links.
+    fn follow(&self, path: &Path) -> Result<Vec<OsString>> {
+        let failure = |errno| Error::new("readlinkat", format!("{path:?}"), errno);
+        let mut done: Vec<OsString> = Vec::new();
+        let mut left: VecDeque<OsString> = steps(path)?.into();
+        let mut links = 0;
+        while let Some(name) = left.pop_front() {
+            if name == ".." {
+                done.pop();
+                continue;
+            }
+            let so_far: std::path::PathBuf = done.iter().chain([&name]).collect();
+            let found = match self.open_path_nofollow(&so_far) {
+                Ok(found) => found,
+                Err(error) if error.errno() == Errno::NOENT => {
+                    done.push(name);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if file_type(&found)? != FileType::Symlink {
+                done.push(name);
+                continue;
+            }
+            links += 1;
+            if links > LINKS {
+                return Err(failure(Errno::LOOP));
+            }
+            let target = rustix::fs::readlinkat(&found, "", Vec::new()).map_err(failure)?;
+            let target = Path::new(OsStr::from_bytes(target.as_bytes()));
+            if target.is_absolute() {
+                done.clear();
+            }
+            steps(target)?.into_iter().rev().for_each(|step| left.push_front(step));
+        }
+        Ok(done)
     }
 
     fn resolve(&self, path: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
@@ -160,13 +207,13 @@ pub fn proc_path(handle: impl AsFd) -> String {
     format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd())
 }
 
-fn components(path: &Path) -> Result<Vec<OsString>> {
+/// The names of a path, `..` among them.
+fn steps(path: &Path) -> Result<Vec<OsString>> {
     let mut names = Vec::new();
     for component in path.components() {
         match component {
-            Component::Normal(name) => names.push(name.to_owned()),
+            Component::Normal(_) | Component::ParentDir => names.push(component.as_os_str().to_owned()),
             Component::RootDir | Component::CurDir => {}
-            Component::ParentDir => drop(names.pop()),
             Component::Prefix(_) => return Err(Error::new("openat2", format!("{path:?}"), Errno::INVAL)),
         }
     }
@@ -215,6 +262,21 @@ mod tests {
         symlink("/var", folder.path().join("data")).unwrap();
         root.create_dir_all("/data/a/b", 0o755).unwrap();
         assert!(folder.path().join("var/a/b").is_dir());
+    }
+
+    #[test]
+    fn makes_what_a_link_to_nothing_leads_to() {
+        let (folder, root) = tree();
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        symlink("../run/resolve/stub.conf", folder.path().join("etc/resolv.conf")).unwrap();
+        drop(root.create_file("/etc/resolv.conf", 0o644).unwrap());
+        assert!(folder.path().join("run/resolve/stub.conf").is_file());
+        symlink("/../../outside/data", folder.path().join("data")).unwrap();
+        root.create_dir_all("/data/deep", 0o755).unwrap();
+        assert!(folder.path().join("outside/data/deep").is_dir());
+        symlink("two", folder.path().join("one")).unwrap();
+        symlink("one", folder.path().join("two")).unwrap();
+        assert_eq!(root.create_file("one", 0o644).unwrap_err().errno(), Errno::LOOP);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The root file system: built, entered, and what of it is hidden or read-only.
 
+use std::ffi::CString;
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
 use rcompose_sys::beneath::{Root, file_type, proc_path};
 use rcompose_sys::mount::{self as sys_mount, MountAttributes};
@@ -28,39 +30,52 @@ pub(super) fn build_root(prepared: &Prepared) -> StepResult<Root> {
             rustix::mount::mount(root, root, c"", flags, None::<&std::ffi::CStr>)
                 .doing(|| format!("failed to mount the root file system {}", root.display()))?;
         }
-        Rootfs::Overlay { .. } => {
-            let overlay = overlay(&prepared.rootfs).doing(|| "failed to mount the image".to_owned())?;
-            move_mount(&overlay, "", CWD, root, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-                .doing(|| format!("failed to mount the image at {}", root.display()))?;
+        Rootfs::Overlay { lower, upper, work } => {
+            let mounted = match overlay(lower, upper, work) {
+                Ok(overlay) => move_mount(&overlay, "", CWD, root, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH),
+                Err(Errno::INVAL) => overlay_of_old(lower, upper, work, root),
+                Err(errno) => Err(errno),
+            };
+            mounted.doing(|| format!("failed to mount the image at {}", root.display()))?;
         }
     }
     rustix::mount::mount_change(root, MountPropagationFlags::PRIVATE).doing(|| "failed to make the root private".to_owned())?;
     Root::open(root).doing(|| "failed to open the root file system".to_owned())
 }
 
-/// Mounts an overlay to nowhere yet.
-fn overlay(rootfs: &Rootfs) -> rustix::io::Result<OwnedFd> {
-    let Rootfs::Overlay { lower, upper, work } = rootfs else { return Err(Errno::INVAL) };
+/// Mounts an overlay to nowhere yet: layers one by one, so that neither their number nor a colon in a path matters.
+///
+/// # Errors
+/// `EINVAL` before Linux 6.5, which takes them joined only, and of 256 bytes at most.
+fn overlay(lower: &[PathBuf], upper: &Path, work: &Path) -> rustix::io::Result<OwnedFd> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    // Layers one by one, so that neither their number nor a colon in a path matters; older kernels take them joined.
-    let one_by_one = lower.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", layer.as_path()));
-    if one_by_one == Err(Errno::INVAL) {
-        let escaped = |layer: &std::path::PathBuf| layer.to_string_lossy().replace('\\', "\\\\").replace(':', "\\:");
-        fsconfig_set_string(&context, "lowerdir", lower.iter().map(escaped).collect::<Vec<_>>().join(":"))?;
-    } else {
-        one_by_one?;
-    }
-    fsconfig_set_string(&context, "upperdir", upper.as_path())?;
-    fsconfig_set_string(&context, "workdir", work.as_path())?;
+    lower.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", layer.as_path()))?;
+    fsconfig_set_string(&context, "upperdir", upper)?;
+    fsconfig_set_string(&context, "workdir", work)?;
     fsconfig_create(&context)?;
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
 }
 
+/// As [`overlay`], by the call that takes all options in one page: descriptors are the shortest names that paths can have.
+fn overlay_of_old(lower: &[PathBuf], upper: &Path, work: &Path, target: &Path) -> rustix::io::Result<()> {
+    let handle = |path: &Path| rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let layers = lower.iter().map(|layer| handle(layer)).collect::<rustix::io::Result<Vec<_>>>()?;
+    let (upper, work) = (handle(upper)?, handle(work)?);
+    let joined = layers.iter().map(proc_path).collect::<Vec<_>>().join(":");
+    let options = format!("lowerdir={joined},upperdir={},workdir={}", proc_path(&upper), proc_path(&work));
+    let options = CString::new(options).map_err(|_| Errno::INVAL)?;
+    rustix::mount::mount("overlay", target, "overlay", MountFlags::empty(), options.as_c_str())
+}
+
 /// Makes the root `/` of this process and lets go of the host's.
 pub(super) fn enter_root(root: &Root) -> StepResult<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let old = rustix::fs::open("/", flags, Mode::empty()).doing(|| "failed to open the old root".to_owned())?;
     rustix::process::fchdir(root).doing(|| "failed to enter the root file system".to_owned())?;
     rustix::process::pivot_root(".", ".").doing(|| "pivot_root".to_owned())?;
-    // The old root lies over the new one now. What happens to it below must not travel to the host.
+    // The old root lies over the new one now. What happens to it below must not travel to the host; what the container shares
+    // with the host stays shared.
+    rustix::process::fchdir(&old).doing(|| "failed to return to the old root".to_owned())?;
     let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     rustix::mount::mount_change(".", slave).doing(|| "failed to separate the old root".to_owned())?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).doing(|| "failed to detach the old root".to_owned())?;

@@ -1,5 +1,6 @@
 //! The mounts of a spec, each attached by descriptor to a target that was resolved inside the root.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -11,9 +12,9 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
 
-use super::Prepared;
 use super::channel::StartError;
 use super::steps::{Doing, StepResult};
+use super::{InitError, Prepared, invalid, settings};
 use crate::spec::Mount;
 
 /// Begins the option of a bind mount that shows only a part of its source, by a path that is resolved inside it.
@@ -21,16 +22,33 @@ use crate::spec::Mount;
 /// Not of the runtime specification, which knows no such mounts.
 pub const SUBPATH: &str = "x-rcompose.subpath=";
 
+const ACCESS_TIMES: u64 = libc::MOUNT_ATTR_NOATIME | libc::MOUNT_ATTR_STRICTATIME;
+
 /// Mounts everything, in the order of the spec.
 pub(super) fn mount_all(root: &Root, prepared: &Prepared) -> StepResult<()> {
-    for mount in &prepared.spec.mounts {
+    for (index, mount) in prepared.spec.mounts.iter().enumerate() {
         check_target(mount)?;
         match mount.kind.as_deref() {
             Some("cgroup") => cgroups(root, mount, prepared)?,
-            _ => one(root, mount)?,
+            _ => one(root, mount, prepared.trees.get(&index))?,
         }
     }
     Ok(())
+}
+
+/// Opens the sources of mounts that propagate, by index. For the namespace of the host: what is opened later, in the container's
+/// own, has lost its peers there.
+pub(super) fn open_propagating(mounts: &[Mount]) -> Result<BTreeMap<usize, OwnedFd>, InitError> {
+    let mut trees = BTreeMap::new();
+    for (index, mount) in mounts.iter().enumerate() {
+        let options = Options::parse(&mount.options);
+        let propagates = options.propagation.is_some_and(|(flag, _)| flag != libc::MS_PRIVATE);
+        if let Some(source) = mount.source.as_deref().filter(|_| options.bind && propagates) {
+            let tree = copy_of(source, &options);
+            trees.insert(index, tree.map_err(|error| invalid(format!("failed to mount {}: {error}", source.display())))?);
+        }
+    }
+    Ok(trees)
 }
 
 /// Over /proc nothing is mounted but /proc itself and what imitates a few of its files: everything that writes there later
@@ -56,12 +74,13 @@ fn check_target(mount: &Mount) -> StepResult<()> {
     }
 }
 
-fn one(root: &Root, mount: &Mount) -> StepResult<()> {
+fn one(root: &Root, mount: &Mount, opened: Option<&OwnedFd>) -> StepResult<()> {
     let options = Options::parse(&mount.options);
     let what = || format!("failed to mount {}", mount.destination);
     if options.bind || mount.kind.as_deref() == Some("bind") {
         let source = mount.source.as_deref().unwrap_or(Path::new(""));
-        let tree = bind(source, &options).doing(|| format!("failed to mount {} at {}", source.display(), mount.destination))?;
+        let tree =
+            bind(source, &options, opened).doing(|| format!("failed to mount {} at {}", source.display(), mount.destination))?;
         let is_directory = file_type(&tree).doing(what)? == FileType::Directory;
         let target = target(root, &mount.destination, is_directory)?;
         attach(&tree, &target).doing(what)
@@ -89,26 +108,39 @@ fn fresh(mount: &Mount, options: &Options<'_>) -> rustix::io::Result<OwnedFd> {
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::from_bits_retain(u32::try_from(options.set).unwrap_or(0)))
 }
 
-/// A copy of a mount of the host, with its own attributes, not attached yet.
-fn bind(source: &Path, options: &Options<'_>) -> Result<OwnedFd, Box<dyn std::error::Error>> {
+/// A copy of a mount, not attached yet.
+fn copy_of(source: &Path, options: &Options<'_>) -> Result<OwnedFd, Box<dyn std::error::Error>> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if options.recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    let tree = match options.subpath {
+    Ok(match options.subpath {
         // Inside the source: who can write there must not lead us out of it.
         Some(subpath) => {
             let part = Root::open(source)?.open_path(subpath)?;
             open_tree(&part, "", flags | OpenTreeFlags::AT_EMPTY_PATH)?
         }
         None => open_tree(CWD, source, flags)?,
+    })
+}
+
+/// As [`copy_of`], with its own attributes.
+fn bind(source: &Path, options: &Options<'_>, opened: Option<&OwnedFd>) -> Result<OwnedFd, Box<dyn std::error::Error>> {
+    if let Some(unknown) = options.data.first() {
+        return Err(format!("unknown option `{unknown}` of a bind mount").into());
+    }
+    let tree = match opened {
+        Some(tree) => tree.try_clone()?,
+        None => copy_of(source, options)?,
     };
     // Propagation first, with everything below; private unless asked otherwise.
     let propagation = options.propagation.unwrap_or((libc::MS_PRIVATE, true));
     let change = MountAttributes { propagation: propagation.0, ..MountAttributes::default() };
     sys_mount::set_attributes(&tree, change, propagation.1)?;
     if options.set != 0 {
-        let change = MountAttributes { set: options.set, ..MountAttributes::default() };
+        // Of the three ways to keep access times one is set: the others have to go.
+        let clear = if options.set & ACCESS_TIMES == 0 { 0 } else { libc::MOUNT_ATTR__ATIME };
+        let change = MountAttributes { set: options.set, clear, ..MountAttributes::default() };
         sys_mount::set_attributes(&tree, change, options.recursive && options.set & sys_mount::READ_ONLY != 0)?;
     }
     Ok(tree)
@@ -131,6 +163,7 @@ fn target(root: &Root, path: &str, directory: bool) -> StepResult<OwnedFd> {
         }
     }
     if let Ok(found) = root.open_path(path) {
+        refuse_proc(&found, path)?;
         let found_directory = file_type(&found).doing(what)? == FileType::Directory;
         return match (directory, found_directory) {
             (true, false) | (false, true) => Err(StartError {
@@ -152,6 +185,15 @@ fn target(root: &Root, path: &str, directory: bool) -> StepResult<OwnedFd> {
     }
 }
 
+/// A link of the image may lead into /proc from anywhere; what is meant to go there has been checked by its name.
+fn refuse_proc(found: &OwnedFd, path: &str) -> StepResult<()> {
+    let in_proc = settings::is_proc(found).doing(|| format!("failed to look at the mount target {path}"))?;
+    if in_proc && !Path::new(path).starts_with("/proc") {
+        return Err(StartError { code: 128, text: format!("`{path}` cannot be mounted over: it leads into /proc") });
+    }
+    Ok(())
+}
+
 fn kind(directory: bool) -> &'static str {
     if directory { "directory" } else { "file" }
 }
@@ -162,7 +204,7 @@ fn cgroups(root: &Root, mount: &Mount, prepared: &Prepared) -> StepResult<()> {
     let hierarchies = crate::cgroup::hierarchies().doing(what)?;
     if hierarchies.is_unified() {
         let plain = Mount { kind: Some("cgroup2".to_owned()), source: Some("cgroup".into()), ..mount.clone() };
-        return one(root, &plain);
+        return one(root, &plain, None);
     }
     let options = Options::parse(&mount.options);
     let place = Mount {
@@ -171,7 +213,7 @@ fn cgroups(root: &Root, mount: &Mount, prepared: &Prepared) -> StepResult<()> {
         source: Some("tmpfs".into()),
         options: ["nosuid", "noexec", "nodev", "mode=755"].map(str::to_owned).to_vec(),
     };
-    one(root, &place)?;
+    one(root, &place, None)?;
     let own = prepared.linux().cgroups_path.as_deref().unwrap_or_default().trim_start_matches('/');
     for hierarchy in hierarchies.all() {
         // Hierarchies that are not used for the container are not shown either.
@@ -188,7 +230,7 @@ fn cgroups(root: &Root, mount: &Mount, prepared: &Prepared) -> StepResult<()> {
         if options.set & sys_mount::READ_ONLY != 0 {
             part.options.push("ro".to_owned());
         }
-        one(root, &part)?;
+        one(root, &part, None)?;
         for alias in hierarchy.aliases() {
             let (parent, name) = root.open_parent(format!("{}/{alias}", mount.destination)).doing(what)?;
             rustix::fs::symlinkat(hierarchy.name(), &parent, &name).doing(what)?;

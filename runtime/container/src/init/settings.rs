@@ -1,6 +1,7 @@
 //! Names, kernel parameters and limits.
 
 use std::io::Write;
+use std::os::fd::AsFd;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -15,6 +16,10 @@ pub(super) fn check(process: &Process, linux: &Linux) -> Result<(), InitError> {
     }
     if !process.cwd.is_empty() && !process.cwd.starts_with('/') {
         return Err(invalid(format!("working directory `{}` is not absolute", process.cwd)));
+    }
+    // The kernel would take what is before it for all of it.
+    if let Some(text) = process.args.iter().chain(&process.env).find(|text| text.contains('\0')) {
+        return Err(invalid(format!("`{}` holds a zero byte", text.escape_debug())));
     }
     for limit in &process.rlimits {
         limit_number(&limit.kind).ok_or_else(|| invalid(format!("unknown limit `{}`", limit.kind)))?;
@@ -59,19 +64,26 @@ pub(super) fn apply_names(prepared: &Prepared) -> StepResult<()> {
 
 /// Writes kernel parameters through the /proc that was just mounted, which is checked to be one.
 pub(super) fn apply_sysctls(linux: &Linux) -> StepResult<()> {
-    const PROC_SUPER_MAGIC: i64 = 0x9fa0;
     for (name, value) in &linux.sysctl {
-        let what = || format!("failed to set sysctl {name}");
         let path = format!("/proc/sys/{}", name.replace('.', "/"));
-        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::open(&path, flags, Mode::empty()).doing(what)?;
-        let about = rustix::fs::fstatfs(&file).doing(what)?;
-        if about.f_type != PROC_SUPER_MAGIC {
-            return Err("it does not lie in a proc file system").doing(what);
-        }
-        std::fs::File::from(file).write_all(value.as_bytes()).doing(what)?;
+        write_to_proc(&path, value).doing(|| format!("failed to set sysctl {name}"))?;
     }
     Ok(())
+}
+
+fn write_to_proc(path: &str, value: &str) -> std::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty())?;
+    if !is_proc(&file)? {
+        return Err(std::io::Error::other("it does not lie in a proc file system"));
+    }
+    std::fs::File::from(file).write_all(value.as_bytes())
+}
+
+/// Tells whether a handle is of a proc file system.
+pub(super) fn is_proc(handle: impl AsFd) -> rustix::io::Result<bool> {
+    const PROC_SUPER_MAGIC: i64 = 0x9fa0;
+    Ok(rustix::fs::fstatfs(handle)?.f_type == PROC_SUPER_MAGIC)
 }
 
 /// Sets resource limits, the file mode mask and how willingly the kernel kills.
@@ -82,7 +94,7 @@ pub(super) fn apply_limits(process: &Process) -> StepResult<()> {
     }
     // The monitor protects itself; the container is not to inherit that.
     let score = process.oom_score_adj.unwrap_or(0).to_string();
-    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", &score)
+    if let Err(error) = write_to_proc("/proc/self/oom_score_adj", &score)
         && process.oom_score_adj.is_some()
     {
         return Err(error).doing(|| format!("failed to set oom_score_adj to {score}"));

@@ -61,12 +61,19 @@ fn build_and_run(prepared: &Prepared, own_cgroup: bool, stdio: Stdio, channel: &
     let root = filesystem::build_root(prepared)?;
     mounts::mount_all(&root, prepared)?;
     devices::create(&root, prepared)?;
+    // Where the image lacks it, as long as the root can be written to.
+    root.create_dir_all(working_directory(process), 0o755)
+        .doing(|| format!("failed to make the working directory `{}`", process.cwd))?;
     // From here on plain paths are paths of the container.
     filesystem::enter_root(&root)?;
     let master = match io {
         Io::Ready => None,
         // Made from the container's own devpts, so that its name means the same inside.
-        Io::Terminal => Some(terminal::create()?),
+        Io::Terminal => {
+            let master = terminal::create()?;
+            terminal::show_as_console()?;
+            Some(master)
+        }
     };
     settings::apply_names(prepared)?;
     // /proc is the container's own and still writable; afterwards it is not.
@@ -79,13 +86,13 @@ fn build_and_run(prepared: &Prepared, own_cgroup: bool, stdio: Stdio, channel: &
     settings::apply_limits(process)?;
     let user = credentials::resolve(&process.user)?;
     channel.ready(master.as_ref()).doing(|| "failed to report to the monitor".to_owned())?;
-    drop(master);
+    // Ours goes with execve: until then a failure is still told, by a process that no terminal has hung up on.
     if !channel.wait_start() {
         return Err(StartError { code: 128, text: "the monitor went away before the start".to_owned() });
     }
     if linux.init && prepared.has_own(NamespaceKind::Pid) {
         // The rest happens in a child; this process stays as pid 1.
-        reaper::become_init(|| become_program(process, &prepared.confinement, &user), channel)
+        reaper::become_init(|| become_program(process, &prepared.confinement, &user), &prepared.confinement, channel)
     } else {
         become_program(process, &prepared.confinement, &user)
     }
@@ -124,7 +131,6 @@ fn join_and_run(
     settings::apply_limits(process)?;
     let user = credentials::resolve(&process.user)?;
     channel.ready(master.as_ref()).doing(|| "failed to report to the caller".to_owned())?;
-    drop(master);
     if !channel.wait_start() {
         return Err(StartError { code: 128, text: "the caller went away before the start".to_owned() });
     }
@@ -202,7 +208,7 @@ fn resolve_program(process: &Process, environment: &[CString]) -> StepResult<CSt
             Ok(_) if rustix::fs::access(candidate.as_str(), rustix::fs::Access::EXEC_OK).is_ok() => {
                 return CString::new(candidate.as_str()).map_err(|_| failure(127, "the name holds a zero byte"));
             }
-            Ok(_) => denied = true,
+            Ok(_) | Err(rustix::io::Errno::ACCESS) => denied = true,
             Err(_) => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use rcompose_container::spec::{Mount, Rlimit};
+use rcompose_container::spec::{Capabilities, Mount, Rlimit};
 
 use crate::stage::{Stage, mount};
 
@@ -160,4 +160,81 @@ impl Stage {
         std::fs::remove_dir_all(self.path("state")).expect("the caller made it");
         self.check_nothing_is_left();
     }
+}
+
+#[test]
+fn a_link_to_nothing_in_the_image_does_not_stop_a_mount() {
+    let mut stage = Stage::shell("cat /etc/resolv.conf; ls /data");
+    std::fs::write(stage.path("names"), "nameserver\n").unwrap();
+    symlink("../run/stub.conf", stage.path("image/etc/resolv.conf")).unwrap();
+    symlink("/srv/nowhere", stage.path("image/data")).unwrap();
+    stage.spec.mounts.push(Mount { source: Some(stage.path("names")), ..mount("/etc/resolv.conf", "bind", &["bind"]) });
+    stage.spec.mounts.push(mount("/data", "tmpfs", &[]));
+    assert_eq!(stage.run(), (0, "nameserver\n".to_owned()));
+}
+
+#[test]
+fn a_link_of_the_image_does_not_lead_a_mount_into_proc() {
+    for target in ["/x", "/x/sys"] {
+        let mut stage = Stage::shell("true");
+        symlink("/proc", stage.path("image/x")).unwrap();
+        stage.spec.mounts.push(mount(target, "tmpfs", &[]));
+        let error = stage.create().unwrap_err();
+        assert!(error.to_string().contains("it leads into /proc"), "{target}: {error}");
+        stage.folder_is_clean();
+    }
+}
+
+#[test]
+fn a_working_directory_that_the_image_lacks_is_made() {
+    let mut stage = Stage::shell("pwd");
+    stage.process().cwd = "/made/here".to_owned();
+    assert_eq!(stage.run(), (0, "/made/here\n".to_owned()));
+}
+
+#[test]
+fn what_the_kernel_would_cut_off_is_refused() {
+    let mut stage = Stage::shell("true");
+    stage.process().env.push("A=b\0c".to_owned());
+    let error = stage.create().unwrap_err();
+    assert!(error.to_string().contains("holds a zero byte"), "{error}");
+    stage.folder_is_clean();
+}
+
+#[test]
+fn options_of_a_bind_mount_are_known_ones() {
+    let mut stage = Stage::shell("grep ' /data ' /proc/self/mountinfo");
+    stage.spec.mounts.push(Mount { source: Some(stage.path("image")), ..mount("/data", "bind", &["bind", "noatime"]) });
+    let (_, text) = stage.run();
+    assert!(text.contains("noatime"), "{text}");
+    let mut stage = Stage::shell("true");
+    stage.spec.mounts.push(Mount { source: Some(stage.path("image")), ..mount("/data", "bind", &["bind", "sized"]) });
+    let error = stage.create().unwrap_err();
+    assert!(error.to_string().contains("unknown option `sized`"), "{error}");
+    stage.folder_is_clean();
+}
+
+#[test]
+fn a_shared_mount_shows_the_host_what_the_container_mounts_there() {
+    let mut stage = Stage::shell("mount -t tmpfs inner /data/inner && echo content >/data/inner/file; cat");
+    let host = stage.path("host");
+    std::fs::create_dir_all(host.join("inner")).unwrap();
+    rustix::mount::mount_bind(&host, &host).unwrap();
+    rustix::mount::mount_change(&host, rustix::mount::MountPropagationFlags::SHARED).unwrap();
+    let names = rcompose_container::init::capabilities::names(u64::MAX >> 23);
+    let all = Capabilities { bounding: names.clone(), effective: names.clone(), permitted: names, ..Capabilities::default() };
+    stage.process().capabilities = Some(all);
+    stage.linux().seccomp_default = false;
+    stage.stdin_open = true;
+    stage.spec.mounts.push(Mount { source: Some(host.clone()), ..mount("/data", "bind", &["rbind", "rshared"]) });
+    let container = stage.start();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while std::fs::read_to_string(host.join("inner/file")).unwrap_or_default() != "content\n" {
+        assert!(std::time::Instant::now() < deadline, "nothing came: {}", stage.output());
+        rcompose_sys::process::rest(std::time::Duration::from_millis(2));
+    }
+    container.kill_all().unwrap();
+    rustix::mount::unmount(host.join("inner"), rustix::mount::UnmountFlags::DETACH).unwrap();
+    rustix::mount::unmount(&host, rustix::mount::UnmountFlags::DETACH).unwrap();
+    stage.finish(&container);
 }

@@ -79,3 +79,21 @@ fn ends_when_its_client_goes_away() {
     container.kill_all().unwrap();
     stage.finish(&container);
 }
+
+#[test]
+fn a_container_with_a_terminal_takes_others_with_terminals_again_and_again() {
+    let mut stage = Stage::shell("sleep 100");
+    stage.process().terminal = true;
+    let container = stage.start();
+    for _ in 0..3 {
+        let (text, code) = exec(&stage, &["/bin/sh", "-c", "tty; [ -c /dev/console ] && exit 5"], None).unwrap();
+        assert!(text.starts_with("/dev/pts/"), "{text}");
+        assert_eq!(code, Some(5));
+    }
+    match exec(&stage, &["nothere"], None) {
+        Err(LaunchError::Start(error)) => assert_eq!(error.code, 127, "{error}"),
+        other => panic!("{other:?}"),
+    }
+    container.kill_all().unwrap();
+    stage.finish(&container);
+}

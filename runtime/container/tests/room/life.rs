@@ -152,3 +152,24 @@ fn is_gone_when_it_was_never_started() {
     assert!(!stage.output().contains("never"));
     stage.check_nothing_is_left();
 }
+
+#[test]
+fn a_small_init_leaves_the_terminal_to_the_program_and_may_do_little() {
+    let script =
+        "echo said >/dev/tty; ps -o pid,tty | grep -c pts; grep -E 'CapEff|CapBnd|Seccomp:|NoNewPrivs' /proc/1/status; read line";
+    let mut stage = Stage::shell(script);
+    stage.linux().init = true;
+    stage.process().terminal = true;
+    let container = stage.create().unwrap();
+    let mut stream = container.attach().unwrap();
+    container.start().unwrap();
+    stage.wait_for_output("Seccomp:");
+    stage.wait_for_output("NoNewPrivs:");
+    // Ctrl-C goes to the job in the foreground.
+    stream.write_all(&Frame::Stdin(b"\x03".to_vec()).encode()).unwrap();
+    let (output, code) = read_frames(stream);
+    assert_eq!(code, Some(130), "{output}");
+    assert!(output.contains("said") && output.contains("CapEff:\t0000000000000020"), "{output}");
+    assert!(output.contains("CapBnd:\t0000000000000020") && output.contains("Seccomp:\t2"), "{output}");
+    stage.finish(&container);
+}
