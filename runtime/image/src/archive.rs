@@ -1,9 +1,10 @@
-//! Archives of images: what `docker save` writes, and OCI layouts. Read as a stream, once, in any order of entries.
+//! Archives of images: what `docker save` writes, and OCI layouts. Read as a stream, once, in any order of entries; and
+//! written.
+
+mod save;
 
 use std::collections::BTreeMap;
 use std::io::Read;
-#[cfg(test)]
-use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
 use rcompose_sys::atomic;
@@ -13,6 +14,8 @@ use crate::config::ImageConfig;
 use crate::layer::{self, LayerError};
 use crate::store::{self, Store, StoreError};
 use crate::{Digest, Reference};
+
+pub use save::{ArchiveForm, SaveError, Saving};
 
 /// The most that a description or manifest may hold.
 const MAX_DOCUMENT: u64 = 8 << 20;
@@ -142,10 +145,8 @@ impl Store {
     /// Unpacks a layer unless it is there; gives its size.
     fn ensure_layer(&self, diff_id: &Digest, archive: Option<&Path>) -> Result<u64, LoadError> {
         let target = self.layer_path(diff_id);
-        let size_file = target.with_extension("size");
         if target.is_dir() {
-            let size = std::fs::read_to_string(&size_file).ok().and_then(|text| text.parse().ok());
-            return Ok(size.unwrap_or(0));
+            return Ok(self.layer_size(diff_id));
         }
         let archive = archive.ok_or_else(|| LoadError::Invalid(format!("layer {diff_id} is missing")))?;
         let scratch = self.scratch()?;
@@ -154,10 +155,15 @@ impl Store {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&unpacked, mode).map_err(LoadError::Read)?;
         let file = std::fs::File::open(archive).map_err(LoadError::Read)?;
-        let unpacking = layer::unpack(std::io::BufReader::new(file), &unpacked, diff_id);
+        let recipe = scratch.path().join("recipe");
+        let unpacking = layer::unpack(std::io::BufReader::new(file), &unpacked, &recipe, diff_id);
         let size = unpacking.map_err(|source| LoadError::Layer { layer: diff_id.clone(), source })?;
         store::storage(atomic::sync_filesystem(&unpacked), "write a layer")?;
-        store::storage(atomic::write_file_relaxed(&size_file, size.to_string().as_bytes(), 0o600), "write a layer")?;
+        store::storage(
+            atomic::write_file_relaxed(&self.size_path(diff_id), size.to_string().as_bytes(), 0o600),
+            "write a layer",
+        )?;
+        std::fs::rename(&recipe, self.recipe_path(diff_id)).map_err(LoadError::Read)?;
         match atomic::publish_dir(&unpacked, &target) {
             Err(error) if error.errno() != rustix::io::Errno::EXIST => {
                 Err(StoreError::Storage { doing: "publish a layer", source: error }.into())
@@ -165,18 +171,6 @@ impl Store {
             _ => Ok(size),
         }
     }
-}
-
-#[cfg(test)]
-fn append(archive: &mut tar::Builder<impl Write>, name: &str, content: &[u8]) -> std::io::Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_size(content.len() as u64);
-    header.set_mode(0o644);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(0);
-    header.set_cksum();
-    archive.append_data(&mut header, name, content)
 }
 
 /// Members of an archive by their clean names, and the files that hold them.
@@ -307,6 +301,7 @@ fn read_document(members: &Members, name: &str) -> Result<Document, LoadError> {
 mod tests {
     use rcompose_sys::atomic::TempDir;
 
+    use super::save::append;
     use super::*;
 
     fn layer_tar() -> Vec<u8> {

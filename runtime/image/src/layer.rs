@@ -4,6 +4,8 @@
 //! replaces what is there unless both are directories. The digest is taken over the whole uncompressed stream and compared before
 //! anything becomes visible.
 
+mod recipe;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
@@ -18,6 +20,8 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use crate::Digest;
+use recipe::Recorder;
+pub(crate) use recipe::{Packed, archive_size};
 
 /// The most that one layer may unpack to.
 const MAX_BYTES: u64 = 64 << 30;
@@ -58,6 +62,9 @@ pub enum LayerError {
         /// What it is.
         found: Digest,
     },
+    /// What is kept for putting it together again.
+    #[error("failed to write the recipe of the layer")]
+    Recipe(#[source] std::io::Error),
     /// More than allowed.
     #[error("the layer is too large: more than {0}")]
     TooLarge(&'static str),
@@ -102,15 +109,16 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
-/// Unpacks a layer into an empty directory; gives the bytes of its files.
+/// Unpacks a layer into an empty directory, and writes how it was put together to `recipe`; gives the bytes of its files.
 ///
 /// # Errors
 /// Anything wrong with the archive, and content whose digest is not `expected`.
-pub(crate) fn unpack(archive: impl Read, target: &Path, expected: &Digest) -> Result<u64, LayerError> {
-    let stream = decompress(archive).map_err(LayerError::Read)?;
+pub(crate) fn unpack(archive: impl Read, target: &Path, recipe: &Path, expected: &Digest) -> Result<u64, LayerError> {
+    let recorder = Recorder::create(recipe).map_err(LayerError::Recipe)?;
+    let stream = recorder.reading(decompress(archive).map_err(LayerError::Read)?);
     let mut hashing = Hashing { inner: stream, hash: Sha256::new(), count: 0 };
     let root = Root::open(target).map_err(|source| LayerError::Write { entry: "/".to_owned(), source })?;
-    let mut unpacking = Unpacking { root, bytes: 0, entries: 0, times: BTreeMap::new() };
+    let mut unpacking = Unpacking { root, recorder: recorder.clone(), bytes: 0, entries: 0, times: BTreeMap::new() };
     let mut tar = tar::Archive::new(&mut hashing);
     for entry in tar.entries().map_err(LayerError::Read)? {
         unpacking.entry(entry.map_err(LayerError::Read)?)?;
@@ -118,12 +126,14 @@ pub(crate) fn unpack(archive: impl Read, target: &Path, expected: &Digest) -> Re
     unpacking.finish()?;
     // What lies behind the end of the archive belongs to its digest all the same.
     std::io::copy(&mut hashing, &mut std::io::sink()).map_err(LayerError::Read)?;
+    recorder.finish().map_err(LayerError::Recipe)?;
     let found = Digest::from_hash(&hashing.hash.finalize());
     if found == *expected { Ok(unpacking.bytes) } else { Err(LayerError::WrongDigest { expected: expected.clone(), found }) }
 }
 
 struct Unpacking {
     root: Root,
+    recorder: Recorder,
     bytes: u64,
     entries: u64,
     /// Of directories, set at the end: every entry in them would change them.
@@ -193,6 +203,10 @@ impl Unpacking {
                 let file = rustix::fs::openat(&parent, &name, flags, Mode::from_raw_mode(0o600))
                     .during("openat", || format!("{name:?}"))?;
                 let mut file = std::fs::File::from(file);
+                if kind != tar::EntryType::GNUSparse {
+                    // A sparse file has other bytes in the archive than when it is read.
+                    self.recorder.file(path, entry.raw_file_position(), entry.size()).map_err(Failure::Read)?;
+                }
                 self.bytes += std::io::copy(entry, &mut file).map_err(Failure::Read)?;
                 if self.bytes > MAX_BYTES {
                     return Err(Failure::Refused("the layer is too large: more than 64 GiB".to_owned()));
@@ -422,7 +436,7 @@ mod tests {
             let folder = TempDir::new().unwrap();
             let target = folder.path().join("layer");
             std::fs::create_dir(&target).unwrap();
-            let result = unpack(bytes.as_slice(), &target, &Digest::of(&bytes));
+            let result = unpack(bytes.as_slice(), &target, &folder.path().join("recipe"), &Digest::of(&bytes));
             (folder, result)
         }
     }
@@ -445,6 +459,36 @@ mod tests {
         let mut value = [0; 8];
         let opaque = rustix::fs::getxattr(folder.path().join("layer/opt"), "trusted.overlay.opaque", &mut value[..]);
         assert_eq!(&value[..opaque.unwrap()], b"y");
+    }
+
+    #[test]
+    fn is_put_together_again_byte_for_byte() {
+        let long = format!("{}/file", "d".repeat(98));
+        let large = "content ".repeat(50_000);
+        let layer = Layer::new()
+            .entry(tar::EntryType::Directory, "etc/", "", b"")
+            .file("etc/empty", "")
+            .file("etc/.wh.gone", "of a whiteout")
+            .file("./etc/large", &large)
+            .entry(tar::EntryType::Symlink, "conf", "etc", b"")
+            .file("conf/through", "a link")
+            .entry(tar::EntryType::Link, "etc/again", "etc/large", b"")
+            .file(&long[3..], "x");
+        let mut bytes = layer.0.into_inner().unwrap();
+        bytes.extend_from_slice(b"behind the end");
+        let folder = TempDir::new().unwrap();
+        let (target, recipe) = (folder.path().join("layer"), folder.path().join("recipe"));
+        std::fs::create_dir(&target).unwrap();
+        let digest = Digest::of(&bytes);
+        unpack(bytes.as_slice(), &target, &recipe, &digest).unwrap();
+        assert_eq!(archive_size(&recipe).unwrap(), bytes.len() as u64);
+        assert!(std::fs::metadata(&recipe).unwrap().len() < 1000, "the content of files is not in it");
+        let mut again = Vec::new();
+        Packed::open(&target, &recipe, &digest).unwrap().read_to_end(&mut again).unwrap();
+        assert!(again == bytes);
+        std::fs::write(target.join("conf/through"), "b link").unwrap();
+        let changed = Packed::open(&target, &recipe, &digest).unwrap().read_to_end(&mut again);
+        assert!(changed.unwrap_err().to_string().contains("is not what it was"));
     }
 
     #[test]
@@ -479,9 +523,11 @@ mod tests {
     fn other_content_is_refused() {
         let bytes = Layer::new().file("a", "x").0.into_inner().unwrap();
         let folder = TempDir::new().unwrap();
+        let elsewhere = TempDir::new().unwrap();
+        let recipe = elsewhere.path().join("recipe");
         let expected = Digest::of(b"something else");
-        assert!(matches!(unpack(bytes.as_slice(), folder.path(), &expected), Err(LayerError::WrongDigest { .. })));
+        assert!(matches!(unpack(bytes.as_slice(), folder.path(), &recipe, &expected), Err(LayerError::WrongDigest { .. })));
         let cut = &bytes[..700];
-        assert!(unpack(cut, folder.path(), &Digest::of(cut)).is_err());
+        assert!(unpack(cut, folder.path(), &recipe, &Digest::of(cut)).is_err());
     }
 }

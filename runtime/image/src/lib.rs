@@ -12,8 +12,9 @@ mod reference;
 mod registry;
 mod rootfs;
 mod store;
+mod usage;
 
-pub use archive::{LoadError, Loaded};
+pub use archive::{ArchiveForm, LoadError, Loaded, SaveError, Saving};
 pub use config::{Config, Healthcheck, ImageConfig};
 pub use digest::Digest;
 pub use layer::LayerError;
@@ -21,3 +22,4 @@ pub use reference::{InvalidReference, Reference};
 pub use registry::{PullError, PullProgress, RegistryConfig};
 pub use rootfs::{RootfsError, View};
 pub use store::{Image, Store, StoreError};
+pub use usage::Usage;

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! <data>/images/layers/<diff id>/        an unpacked layer, ready to be a lower directory
+//!                     /<diff id>.size    bytes of its files
+//!                     /<diff id>.recipe  how its archive is put together again
 //!              /images/<id>.json         an image: its description (config), and the size of its layers
 //!              /tags.json                which reference stands for which image
 //!              /tmp/                     what is being made; swept at the start
@@ -77,8 +79,8 @@ pub struct Store {
 }
 
 #[derive(Debug, Default)]
-struct Index {
-    images: BTreeMap<Digest, (ImageConfig, u64)>,
+pub(crate) struct Index {
+    pub(crate) images: BTreeMap<Digest, (ImageConfig, u64)>,
     tags: Tags,
 }
 
@@ -103,7 +105,7 @@ impl Store {
         Ok(Self { root: root.to_owned(), index: Mutex::new(index) })
     }
 
-    fn index(&self) -> MutexGuard<'_, Index> {
+    pub(crate) fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -181,25 +183,14 @@ impl Store {
         Ok((untagged, gone.then_some(image.id)))
     }
 
-    /// Removes images that no reference stands for and that `used` does not know, and layers of none.
-    pub fn prune(&self, used: &[String]) -> Result<Vec<Digest>, StoreError> {
-        let mut index = self.index();
-        let unused: Vec<Digest> = index
-            .images
-            .keys()
-            .filter(|id| !index.tags.0.values().any(|tagged| tagged == *id) && !used.contains(&id.to_string()))
-            .cloned()
-            .collect();
-        unused.iter().try_for_each(|id| self.forget(&mut index, id))?;
-        Ok(unused)
-    }
-
     fn forget(&self, index: &mut Index, id: &Digest) -> Result<(), StoreError> {
         storage(atomic::remove_tree(&self.root.join(format!("images/{}.json", id.hex()))), "remove an image")?;
         let Some((config, _)) = index.images.remove(id) else { return Ok(()) };
         for layer in &config.rootfs.diff_ids {
             if !index.images.values().any(|(other, _)| other.rootfs.diff_ids.contains(layer)) {
-                storage(atomic::remove_tree(&self.layer_path(layer)), "remove a layer")?;
+                for path in [self.layer_path(layer), self.size_path(layer), self.recipe_path(layer)] {
+                    storage(atomic::remove_tree(&path), "remove a layer")?;
+                }
             }
         }
         Ok(())
@@ -217,6 +208,27 @@ impl Store {
 
     pub(crate) fn layer_path(&self, diff_id: &Digest) -> PathBuf {
         self.root.join("layers").join(diff_id.hex())
+    }
+
+    /// Holds the bytes of a layer's files, as text.
+    pub(crate) fn size_path(&self, diff_id: &Digest) -> PathBuf {
+        self.layer_path(diff_id).with_extension("size")
+    }
+
+    /// Bytes of a layer's files.
+    pub(crate) fn layer_size(&self, diff_id: &Digest) -> u64 {
+        std::fs::read_to_string(self.size_path(diff_id)).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    /// Says how the archive of a layer is put together again.
+    pub(crate) fn recipe_path(&self, diff_id: &Digest) -> PathBuf {
+        self.layer_path(diff_id).with_extension("recipe")
+    }
+
+    /// The description of an image, byte for byte.
+    pub(crate) fn description(&self, id: &Digest) -> std::io::Result<String> {
+        let json = std::fs::read(self.root.join(format!("images/{}.json", id.hex())))?;
+        Ok(serde_json::from_slice::<Record>(&json)?.config)
     }
 
     /// A folder for something that is being made.
