@@ -1,7 +1,11 @@
 //! The router: thin handlers over the supervisor. HTTP/1.1 with JSON on a Unix socket; streams are one object a line.
 
+mod images;
 pub mod messages;
+mod networks;
 mod streams;
+mod system;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -10,7 +14,7 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use rcompose_engine::EngineError;
@@ -19,8 +23,10 @@ use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 
 use crate::execute;
-use crate::messages::{ApplyRequest, Failure, Hello, ImageSummary, LogsRequest, ResourceSummary, VERSION};
+use crate::messages::{ApplyRequest, Failure, Hello, LogsRequest, VERSION};
 use crate::supervisor::Supervisor;
+
+pub(crate) use streams::END_TRAILER;
 
 type Shared = Arc<Supervisor>;
 
@@ -53,15 +59,22 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/containers/{id}/attach", post(streams::attach))
         .route("/v1/containers/{id}/start", post(streams::start))
         .route("/v1/containers/{id}/removed", post(removed))
-        .route("/v1/containers/{id}/processes", get(processes))
-        .route("/v1/images", get(images))
-        .route("/v1/images/load", post(load_images).layer(DefaultBodyLimit::disable()))
-        .route("/v1/images/pull", post(pull_image))
-        .route("/v1/images/inspect", get(inspect_image))
-        .route("/v1/images/remove", delete(remove_image))
-        .route("/v1/images/prune", post(prune_images))
-        .route("/v1/networks", get(networks).delete(remove_network))
-        .route("/v1/volumes", get(volumes).delete(remove_volume))
+        .route("/v1/containers/{id}/processes", get(system::processes))
+        .route("/v1/images", get(images::list))
+        .route("/v1/images/load", post(images::load).layer(DefaultBodyLimit::disable()))
+        .route("/v1/images/save", post(images::save))
+        .route("/v1/images/pull", post(images::pull))
+        .route("/v1/images/inspect", post(images::inspect))
+        .route("/v1/images/remove", post(images::remove))
+        .route("/v1/images/prune", post(images::prune))
+        .route("/v1/networks", get(networks::list))
+        .route("/v1/networks/remove", post(networks::remove))
+        .route("/v1/networks/prune", post(networks::prune))
+        .route("/v1/volumes", get(volumes::list))
+        .route("/v1/volumes/remove", post(volumes::remove))
+        .route("/v1/volumes/prune", post(volumes::prune))
+        .route("/v1/info", get(system::info))
+        .route("/v1/disk-usage", get(system::disk_usage))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(check_peer))
         .with_state(supervisor)
@@ -87,7 +100,19 @@ impl From<EngineError> for Refusal {
             error if error.is_in_use() => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self(status, Failure::of(&error))
+        Self(status, Failure { hint: hint(&error).map(str::to_owned), ..Failure::of(&error) })
+    }
+}
+
+/// What to do about something that is in use.
+fn hint(error: &EngineError) -> Option<&'static str> {
+    match error {
+        EngineError::ImageTags { .. } => Some("remove it by its names, or with all of them by `--force`"),
+        EngineError::ImageInUse { .. } | EngineError::VolumeInUse { .. } => {
+            Some("remove those containers before: `rcompose down` in their project")
+        }
+        error if error.is_in_use() => Some("stop those containers before: `rcompose down` in their project"),
+        _ => None,
     }
 }
 
@@ -164,101 +189,7 @@ async fn logs(State(supervisor): State<Shared>, Json(request): Json<LogsRequest>
     streams::lines(receiver)
 }
 
-async fn processes(State(supervisor): State<Shared>, Path(id): Path<String>) -> Result<Json<Vec<i32>>, Refusal> {
-    Ok(Json(supervisor.engine.processes(&id)?))
-}
-
-async fn images(State(supervisor): State<Shared>) -> Json<Vec<ImageSummary>> {
-    let summary = |image: rcompose_engine::image::Image| ImageSummary {
-        id: image.id.to_string(),
-        tags: image.tags.iter().map(rcompose_engine::image::Reference::familiar).collect(),
-        created: image.config.created,
-        size: image.size,
-    };
-    Json(supervisor.engine.images().list().into_iter().map(summary).collect())
-}
-
-async fn load_images(State(supervisor): State<Shared>, request: Request) -> Result<Json<Vec<ImageSummary>>, Refusal> {
-    let reader = streams::body_reader(request.into_body());
-    let loading = supervisor.clone();
-    let loaded = crate::keep::blocking(move || Ok(loading.engine.images().load(reader)?)).await?;
-    let summary = |loaded: rcompose_engine::image::Loaded| ImageSummary {
-        id: loaded.id.to_string(),
-        tags: loaded.tags.iter().map(rcompose_engine::image::Reference::familiar).collect(),
-        created: None,
-        size: 0,
-    };
-    Ok(Json(loaded.into_iter().map(summary).collect()))
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-    #[serde(default)]
-    force: bool,
-}
-
-async fn pull_image(State(supervisor): State<Shared>, Query(named): Query<Named>) -> Result<Json<serde_json::Value>, Refusal> {
-    supervisor.pull(&named.name).await?;
-    Ok(Json(serde_json::Value::Null))
-}
-
-async fn inspect_image(State(supervisor): State<Shared>, Query(named): Query<Named>) -> Result<impl IntoResponse, Refusal> {
-    let image = supervisor.engine.images().resolve(&named.name).map_err(EngineError::from)?;
-    Ok(Json(image.inspect()))
-}
-
-async fn remove_image(State(supervisor): State<Shared>, Query(named): Query<Named>) -> Result<impl IntoResponse, Refusal> {
-    Ok(Json(supervisor.engine.remove_image(&named.name, named.force)?))
-}
-
-async fn prune_images(State(supervisor): State<Shared>) -> Result<Json<Vec<String>>, Refusal> {
-    let used: Vec<String> = supervisor.engine.list().into_iter().map(|container| container.record.image_id).collect();
-    let gone = supervisor.engine.images().prune(&used).map_err(EngineError::from)?;
-    Ok(Json(gone.iter().map(ToString::to_string).collect()))
-}
-
-async fn networks(State(supervisor): State<Shared>) -> Json<Vec<ResourceSummary>> {
-    let networks = supervisor.engine.networks();
-    let summary = |network: rcompose_engine::network::Network| {
-        let containers: serde_json::Map<String, serde_json::Value> = networks
-            .users(&network.spec.name)
-            .into_iter()
-            .map(|(name, address)| (name, serde_json::json!({ "IPv4Address": address })))
-            .collect();
-        let inspect = serde_json::json!({
-            "Name": network.spec.name,
-            "Id": network.id,
-            "Driver": network.spec.driver,
-            "Internal": network.spec.internal,
-            "IPAM": { "Config": [{ "Subnet": network.subnet, "Gateway": network.gateway }] },
-            "Options": { "com.docker.network.bridge.name": network.bridge },
-            "Labels": network.spec.labels,
-            "Containers": containers,
-        });
-        ResourceSummary { name: network.spec.name, driver: network.spec.driver, inspect }
-    };
-    Json(networks.list().into_iter().map(summary).collect())
-}
-
-async fn remove_network(State(supervisor): State<Shared>, Query(named): Query<Named>) -> Result<(), Refusal> {
-    Ok(supervisor.engine.networks().remove(&named.name).map_err(EngineError::from)?)
-}
-
-async fn volumes(State(supervisor): State<Shared>) -> Json<Vec<ResourceSummary>> {
-    let summary = |volume: rcompose_engine::volume::Volume| {
-        let inspect = serde_json::json!({
-            "Name": volume.spec.name,
-            "Driver": "local",
-            "Mountpoint": volume.data(),
-            "Labels": volume.spec.labels,
-            "Scope": "local",
-        });
-        ResourceSummary { name: volume.spec.name, driver: "local".to_owned(), inspect }
-    };
-    Json(supervisor.engine.volumes().list().into_iter().map(summary).collect())
-}
-
-async fn remove_volume(State(supervisor): State<Shared>, Query(named): Query<Named>) -> Result<(), Refusal> {
-    Ok(supervisor.engine.remove_volume(&named.name)?)
+/// A time in seconds since 1970, as Docker writes it.
+fn rfc3339(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
 }

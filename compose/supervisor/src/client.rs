@@ -14,6 +14,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
 use crate::Settings;
+use crate::api::END_TRAILER;
 use crate::messages::{ExecMessage, Failure, Hello, VERSION};
 
 type Body = http_body_util::combinators::BoxBody<Bytes, std::io::Error>;
@@ -121,7 +122,7 @@ impl Client {
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<Response<Incoming>, ClientError> {
         let bytes = body.map(|body| serde_json::to_vec(body).expect("messages have a JSON form")).unwrap_or_default();
-        let headers = [("content-type", "application/json".to_owned())];
+        let headers = [("content-type", "application/json".to_owned()), ("te", "trailers".to_owned())];
         let body = Full::new(Bytes::from(bytes)).map_err(|never| match never {}).boxed();
         let response = self.send(method, path, body, &headers).await?;
         if response.status().is_success() {
@@ -140,10 +141,9 @@ impl Client {
         read(self.json(Method::POST, path, Some(body)).await?).await
     }
 
-    /// Has something removed.
-    pub async fn delete(&mut self, path: &str) -> Result<Bytes, ClientError> {
-        let response = self.json(Method::DELETE, path, None::<&()>).await?;
-        Ok(response.into_body().collect().await.map_err(connection)?.to_bytes())
+    /// Has something made, and gives it as it comes.
+    pub async fn download(&mut self, path: &str, body: &(impl Serialize + Sync)) -> Result<Chunks, ClientError> {
+        Ok(Chunks { body: self.json(Method::POST, path, Some(body)).await?.into_body() })
     }
 
     /// Has something done, and gives what comes of it line by line.
@@ -172,7 +172,7 @@ impl Client {
     /// Starts a process in a container; frames go over the stream. `None` when it was detached.
     pub async fn exec(&mut self, message: &ExecMessage) -> Result<Option<Frames>, ClientError> {
         let text = serde_json::to_string(message).expect("messages have a JSON form");
-        let escaped: String = text.chars().map(|it| if it.is_ascii() { it.to_string() } else { escape(it) }).collect();
+        let escaped = ascii_json(&text);
         self.upgrade("/v1/exec", &[("x-rcompose-exec", escaped)]).await
     }
 
@@ -201,6 +201,11 @@ impl Client {
     }
 }
 
+/// JSON as a header may hold it.
+pub(crate) fn ascii_json(text: &str) -> String {
+    text.chars().map(|it| if it.is_ascii() { it.to_string() } else { escape(it) }).collect()
+}
+
 /// A character as JSON writes it in ASCII.
 fn escape(character: char) -> String {
     character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
@@ -220,6 +225,31 @@ async fn refusal(response: Response<Incoming>) -> ClientError {
     ClientError::Refused(
         serde_json::from_slice(&bytes).unwrap_or_else(|_| Failure::text(format!("the supervisor answered {status}"))),
     )
+}
+
+/// An answer of bytes.
+pub struct Chunks {
+    body: Incoming,
+}
+
+impl Chunks {
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection, and what the other side gives as the reason for ending early.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        let early = || ClientError::Refused(Failure::text("the stream ended early, and the supervisor does not say why"));
+        let frame = self.body.frame().await.transpose().map_err(connection)?.ok_or_else(early)?;
+        let frame = match frame.into_data() {
+            Ok(data) => return Ok(Some(data)),
+            Err(frame) => frame,
+        };
+        match frame.trailers_ref().and_then(|trailers| trailers.get(END_TRAILER)?.to_str().ok()) {
+            Some("") => Ok(None),
+            Some(why) => Err(serde_json::from_str(why).map_or_else(|_| early(), ClientError::Refused)),
+            None => Err(early()),
+        }
+    }
 }
 
 /// An answer that comes line by line.

@@ -122,7 +122,9 @@ fn open_new(
     for container in supervisor.containers(Some(&request.project)) {
         let id = container.record.id.to_string();
         let service = container.record.spec.labels.get(labels::SERVICE).cloned().unwrap_or_default();
-        let wanted = request.services.is_empty() || request.services.contains(&service);
+        let number = container.record.spec.labels.get(labels::CONTAINER_NUMBER).and_then(|text| text.parse().ok());
+        let numbered = request.index == 0 || number == Some(request.index);
+        let wanted = numbered && (request.services.is_empty() || request.services.contains(&service));
         if !wanted || sources.contains_key(&id) {
             continue;
         }

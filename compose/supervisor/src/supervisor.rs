@@ -5,10 +5,11 @@
 //! <data>/policies/<id>.json       policy and restarts of a container
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use rcompose_engine::image::ImageConfig;
 use rcompose_engine::{Container, Engine, EngineError, State};
 use rcompose_model::Project;
 use rcompose_model::project::Service;
@@ -128,6 +129,7 @@ impl Supervisor {
         let status = self.keeper.status(&id);
         let (state, exit) = match (&container.state, status.map(|status| status.phase)) {
             (State::Removing, _) => ("removing", None),
+            (State::Exited(record), Some(Phase::Restarting)) => ("restarting", Some(record)),
             (_, Some(Phase::Restarting)) => ("restarting", None),
             (State::Running, Some(Phase::Paused)) => ("paused", None),
             // Its end has been seen and not been judged yet: in a moment it restarts, or has ended.
@@ -147,6 +149,7 @@ impl Supervisor {
             }
             (None, command, None) => command.clone().unwrap_or_default(),
         };
+        let ports = if running { self.ports(&id) } else { Vec::new() };
         ContainerSummary {
             name: spec.name.clone(),
             project: label(labels::PROJECT),
@@ -163,8 +166,8 @@ impl Supervisor {
             exit_code: exit.map_or(0, |exit| exit.code),
             oom_killed: exit.is_some_and(|exit| exit.oom_killed),
             restarts: status.map_or(0, |status| status.restarts),
-            ports: if running { self.ports(&id) } else { Vec::new() },
-            exposed: spec.expose.clone(),
+            exposed: exposed(container, image.as_ref(), &ports),
+            ports,
             networks: spec.networks.iter().map(|endpoint| endpoint.network.clone()).collect(),
             volumes: spec.mounts.iter().filter_map(volume_name).collect(),
             labels: spec.labels.clone(),
@@ -202,7 +205,7 @@ impl Supervisor {
     /// Every project that has containers.
     pub(crate) fn projects(&self) -> Vec<ProjectSummary> {
         let mut projects: BTreeMap<String, Vec<ContainerSummary>> = BTreeMap::new();
-        for container in self.summaries(None) {
+        for container in self.summaries(None).into_iter().filter(|it| !it.project.is_empty()) {
             projects.entry(container.project.clone()).or_default().push(container);
         }
         let summary = |(name, containers): (String, Vec<ContainerSummary>)| {
@@ -223,4 +226,13 @@ fn volume_name(mount: &rcompose_engine::container::Mount) -> Option<String> {
         rcompose_engine::container::MountSource::Volume { name, .. } => Some(name.clone()),
         _ => None,
     }
+}
+
+/// Ports that the service or its image name, and that are not published.
+fn exposed(container: &Container, image: Option<&ImageConfig>, published: &[PortSummary]) -> Vec<String> {
+    let of_image = image.into_iter().flat_map(|image| image.config.exposed_ports.keys());
+    let named = container.record.spec.expose.iter().chain(of_image);
+    let whole = named.map(|port| if port.contains('/') { port.clone() } else { format!("{port}/tcp") });
+    let is_open = |port: &String| published.iter().all(|it| format!("{}/{}", it.target_port, it.protocol) != *port);
+    whole.filter(is_open).collect::<BTreeSet<String>>().into_iter().collect()
 }

@@ -16,6 +16,7 @@ use rustix::process::Signal;
 use crate::cgroup::{Cgroup, CgroupError, Stats};
 use crate::init::StartError;
 use crate::launch::{MonitorProcess, read_message};
+use crate::process::Process;
 use crate::state::State;
 
 /// A launched container.
@@ -108,9 +109,15 @@ impl Container {
         Ok(self.cgroup()?.map(|cgroup| cgroup.stats()).unwrap_or_default())
     }
 
-    /// Its processes, as the host numbers them.
-    pub fn processes(&self) -> Result<Vec<i32>, CgroupError> {
-        Ok(self.cgroup()?.map(|cgroup| cgroup.processes()).unwrap_or_else(|| vec![self.pid()]))
+    /// Its processes, in the order of their numbers.
+    pub fn processes(&self) -> Result<Vec<Process>, CgroupError> {
+        let mut numbers = self.cgroup()?.map(|cgroup| cgroup.processes()).unwrap_or_default();
+        if numbers.is_empty() {
+            // No cgroup is visible from here, as in a mount namespace without them.
+            numbers = Process::in_namespace_of(self.pid());
+        }
+        numbers.sort_unstable();
+        Ok(numbers.into_iter().filter_map(Process::of).collect())
     }
 
     /// Tells whether the first process catches, blocks or ignores a signal.

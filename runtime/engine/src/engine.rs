@@ -5,6 +5,7 @@ mod connect;
 mod create;
 mod exec;
 mod files;
+mod host;
 mod image;
 mod life;
 mod remove;
@@ -23,6 +24,8 @@ use rcompose_network::Networks;
 use rcompose_volume::Store as Volumes;
 
 pub use exec::ExecRequest;
+pub use host::Host;
+pub use usage::PrunedImages;
 
 use crate::EngineError;
 use crate::error::Doing;
@@ -161,6 +164,11 @@ impl Engine {
     /// Below which cgroup containers are kept that ask for no other.
     pub fn cgroup_parent(&self) -> String {
         format!("/rcompose-{}", self.root_hash)
+    }
+
+    /// Where state is, and what may be used.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The images.

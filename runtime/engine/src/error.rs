@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rcompose_container::cgroup::CgroupError;
 use rcompose_container::launch::LaunchError;
-use rcompose_image::{LoadError, StoreError};
+use rcompose_image::{LoadError, SaveError, StoreError};
 use rcompose_network::NetworkError;
 use rcompose_volume::VolumeError;
 
@@ -70,6 +70,9 @@ pub enum EngineError {
     /// Archives of images.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Archives of images, written.
+    #[error(transparent)]
+    Save(#[from] SaveError),
     /// Networks.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -91,6 +94,14 @@ pub enum EngineError {
         name: String,
         /// Names of the containers.
         users: Vec<String>,
+    },
+    /// An id that several references stand for.
+    #[error("image {name} has several names: {}", tags.join(", "))]
+    ImageTags {
+        /// As given.
+        name: String,
+        /// The references.
+        tags: Vec<String>,
     },
     /// Control groups.
     #[error("container `{container}`")]
@@ -134,6 +145,7 @@ impl EngineError {
             self,
             Self::NotFound(_)
                 | Self::Image(StoreError::NotFound(_))
+                | Self::Save(SaveError::Store(StoreError::NotFound(_)))
                 | Self::Network(NetworkError::NotFound(_))
                 | Self::Volume(VolumeError::NotFound(_))
         )
@@ -141,7 +153,13 @@ impl EngineError {
 
     /// Tells whether something is still used by others.
     pub fn is_in_use(&self) -> bool {
-        matches!(self, Self::Network(NetworkError::InUse { .. }) | Self::VolumeInUse { .. } | Self::ImageInUse { .. })
+        matches!(
+            self,
+            Self::Network(NetworkError::InUse { .. })
+                | Self::VolumeInUse { .. }
+                | Self::ImageInUse { .. }
+                | Self::ImageTags { .. }
+        )
     }
 }
 

@@ -12,12 +12,12 @@ mod record;
 mod seccomp;
 
 pub use container::ContainerSpec;
-pub use engine::{Config, Container, Engine, ExecRequest, State};
+pub use engine::{Config, Container, Engine, ExecRequest, Host, PrunedImages, State};
 pub use error::EngineError;
 pub use record::Record;
 
 pub use rcompose_container::logs;
-pub use rcompose_container::{ExitRecord, cgroup, frame, launch};
+pub use rcompose_container::{ExitRecord, Process, cgroup, frame, launch};
 pub use rcompose_image as image;
 pub use rcompose_network as network;
 pub use rcompose_sys::atomic::{random_hex, write_file_relaxed as write_file};

@@ -2,11 +2,18 @@
 //!
 //! The version is part of every path (`/v1/...`); a field is only ever added.
 
+mod store;
+
 use std::collections::BTreeMap;
 
 use rcompose_model::Project;
 use rcompose_model::project::PullPolicy;
 use serde::{Deserialize, Serialize};
+
+pub use store::{
+    DiskUsage, ImageSummary, LoadedImage, Named, ProcessSummary, PruneRequest, Removed, ResourceSummary, SaveRequest, SystemInfo,
+    VolumeUsage,
+};
 
 /// Of the messages below.
 pub const VERSION: u32 = 1;
@@ -272,6 +279,8 @@ pub struct LogsRequest {
     pub project: String,
     /// Only of these services; empty is all.
     pub services: Vec<String>,
+    /// Only of the replica with this number; 0 is all.
+    pub index: u32,
     /// What comes later too.
     pub follow: bool,
     /// Only the last so many lines of each container.
@@ -332,19 +341,6 @@ pub struct ExecMessage {
     pub detached: bool,
 }
 
-/// An image, as `image ls` shows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ImageSummary {
-    /// With `sha256:`.
-    pub id: String,
-    /// References that stand for it.
-    pub tags: Vec<String>,
-    /// RFC 3339.
-    pub created: Option<String>,
-    /// Bytes.
-    pub size: u64,
-}
-
 /// A project, as `ls` shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ProjectSummary {
@@ -354,17 +350,6 @@ pub struct ProjectSummary {
     pub status: String,
     /// Comma-separated.
     pub config_files: String,
-}
-
-/// A network or volume, as the lists show it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ResourceSummary {
-    /// Its name.
-    pub name: String,
-    /// `bridge` or `local`.
-    pub driver: String,
-    /// Everything, in Docker's words.
-    pub inspect: serde_json::Value,
 }
 
 /// Who answers.

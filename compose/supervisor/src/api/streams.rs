@@ -1,5 +1,6 @@
 //! Streams: lines of JSON, bodies as readers, and connections that become frames.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,6 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
 use rcompose_engine::{EngineError, ExecRequest};
 use rcompose_plan::labels;
@@ -17,6 +19,7 @@ use tokio::io::{AsyncWriteExt, copy};
 use tokio::sync::mpsc;
 
 use super::{Refusal, Shared};
+use crate::client::ascii_json;
 use crate::messages::{ExecMessage, Failure};
 
 /// Messages as they come, one a line.
@@ -34,6 +37,53 @@ pub(super) fn lines<T: Serialize + Send + 'static>(receiver: mpsc::Receiver<T>) 
 pub(super) fn body_reader(body: Body) -> impl std::io::Read + Send + 'static {
     let stream = body.into_data_stream().map(|chunk| chunk.map_err(std::io::Error::other));
     tokio_util::io::SyncIoBridge::new(tokio_util::io::StreamReader::new(stream))
+}
+
+/// Bytes that are collected before they are sent.
+const CHUNK: usize = 256 * 1024;
+/// The trailer that ends a body: empty, or why it ended early. Without it the writer is gone, and nobody knows why.
+pub(crate) const END_TRAILER: &str = "x-rcompose-end";
+
+/// A body of what `write` writes, as it writes it; it waits while the other side does not read.
+pub(super) fn written(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()> + Send + 'static) -> Response {
+    let (sender, receiver) = mpsc::channel(4);
+    tokio::task::spawn_blocking(move || {
+        let mut output = std::io::BufWriter::with_capacity(CHUNK, Chunks(sender.clone()));
+        let result = write(&mut output).and_then(|()| output.flush());
+        // What is left in the buffer of a stream that failed is of no use.
+        drop(output.into_parts());
+        let why = match result {
+            Ok(()) => String::new(),
+            Err(error) => {
+                tracing::warn!(%error, "a stream ended early");
+                ascii_json(&serde_json::to_string(&Failure::of(&error)).expect("a failure has a JSON form"))
+            }
+        };
+        if let Ok(value) = header::HeaderValue::from_str(&why) {
+            let trailers = header::HeaderMap::from_iter([(header::HeaderName::from_static(END_TRAILER), value)]);
+            // A client that is gone needs no reason.
+            let _ = sender.blocking_send(Frame::trailers(trailers));
+        }
+    });
+    let frames = futures_util::stream::unfold(receiver, |mut receiver| async move {
+        let frame: Frame<Bytes> = receiver.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(frame), receiver))
+    });
+    let body = Body::new(http_body_util::StreamBody::new(frames));
+    ([(header::CONTENT_TYPE, "application/x-tar"), (header::TRAILER, END_TRAILER)], body).into_response()
+}
+
+struct Chunks(mpsc::Sender<Frame<Bytes>>);
+
+impl Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let sent = self.0.blocking_send(Frame::data(Bytes::copy_from_slice(bytes)));
+        sent.map(|()| bytes.len()).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Has the connection carry frames between the client and a process; the supervisor only copies bytes.

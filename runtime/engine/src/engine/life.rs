@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use rcompose_container::cgroup::Stats;
-use rcompose_container::{Container as Running, ExitRecord};
+use rcompose_container::{Container as Running, ExitRecord, Process};
 use rustix::process::Signal;
 
 use super::{Engine, Entry, files, lock, now};
@@ -76,7 +76,7 @@ impl Engine {
     }
 
     /// Processes of a running container, as the host numbers them.
-    pub fn processes(&self, id: &str) -> Result<Vec<i32>, EngineError> {
+    pub fn processes(&self, id: &str) -> Result<Vec<Process>, EngineError> {
         self.running(id)?.processes().map_err(|source| EngineError::Cgroup { container: id.to_owned(), source })
     }
 

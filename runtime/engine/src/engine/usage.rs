@@ -7,6 +7,17 @@ use crate::EngineError;
 use crate::container::MountSource;
 use crate::record::Record;
 
+/// What went when images were pruned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PrunedImages {
+    /// References.
+    pub untagged: Vec<String>,
+    /// Ids.
+    pub deleted: Vec<String>,
+    /// Bytes of layers that no image has any more.
+    pub reclaimed: u64,
+}
+
 impl Engine {
     /// Names of the containers that mount a volume.
     pub fn volume_users(&self, name: &str) -> Vec<String> {
@@ -37,10 +48,20 @@ impl Engine {
         Ok(removed)
     }
 
-    /// Removes images that no reference stands for and no container was made from. Gives their ids.
-    pub fn prune_images(&self) -> Result<Vec<String>, EngineError> {
-        let used: Vec<String> = lock(&self.containers).values().map(|entry| entry.record().image_id).collect();
-        Ok(self.images.prune(&used)?.into_iter().map(|id| id.to_string()).collect())
+    /// Removes images that no container was made from: those that no reference stands for, or with `tagged` all.
+    pub fn prune_images(&self, tagged: bool) -> Result<PrunedImages, EngineError> {
+        let before = self.images.usage().total;
+        let mut pruned = PrunedImages::default();
+        for image in self.images.list() {
+            let id = image.id.to_string();
+            if (image.tags.is_empty() || tagged) && self.image_users(&id).is_empty() {
+                let (untagged, _) = self.images.remove(&id)?;
+                pruned.untagged.extend(untagged);
+                pruned.deleted.push(id);
+            }
+        }
+        pruned.reclaimed = before.saturating_sub(self.images.usage().total);
+        Ok(pruned)
     }
 
     /// Removes networks that no container is on and that no container names. Gives their names.
@@ -83,15 +104,34 @@ impl Engine {
         self.names_of(|record| record.image_id == image_id)
     }
 
-    /// Removes a reference, or an image that no container was made from.
+    /// Removes a reference, and with the last of them the image; by its id, an image that has no more than one.
+    ///
+    /// # Errors
+    /// In use: an image that containers were made from, unless by `force`; one that containers run from, in any case.
     pub fn remove_image(&self, name: &str, force: bool) -> Result<(Vec<String>, Option<String>), EngineError> {
         let image = self.images.resolve(name)?;
-        let users = self.image_users(&image.id.to_string());
-        if !users.is_empty() && !force {
+        let by_reference = name.parse().is_ok_and(|reference| image.tags.contains(&reference));
+        if by_reference && image.tags.len() > 1 {
+            return Ok((self.images.remove(name)?.0, None));
+        }
+        let id = image.id.to_string();
+        let users = if force { self.names_of_running(&id) } else { self.image_users(&id) };
+        if !users.is_empty() {
             return Err(EngineError::ImageInUse { name: name.to_owned(), users });
+        }
+        if image.tags.len() > 1 && !force {
+            let tags = image.tags.iter().map(rcompose_image::Reference::familiar).collect();
+            return Err(EngineError::ImageTags { name: name.to_owned(), tags });
         }
         let (untagged, gone) = self.images.remove(name)?;
         Ok((untagged, gone.map(|id| id.to_string())))
+    }
+
+    /// Names of the containers that run from an image, or are about to.
+    fn names_of_running(&self, image_id: &str) -> Vec<String> {
+        let entries = lock(&self.containers);
+        let running = entries.values().filter(|entry| entry.is_up()).map(|entry| lock(&entry.record));
+        running.filter(|record| record.image_id == image_id).map(|record| record.spec.name.clone()).collect()
     }
 
     fn names_of(&self, matches: impl Fn(&Record) -> bool) -> Vec<String> {

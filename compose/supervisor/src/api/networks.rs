@@ -1,0 +1,70 @@
+//! Networks.
+
+use axum::Json;
+use axum::extract::State;
+use rcompose_engine::EngineError;
+use rcompose_engine::network::Network;
+use serde_json::{Map, Value, json};
+
+use super::{Refusal, Shared, rfc3339};
+use crate::keep::blocking;
+use crate::messages::{Named, Removed, ResourceSummary};
+use crate::supervisor::Supervisor;
+
+pub(super) async fn list(State(supervisor): State<Shared>) -> Json<Vec<ResourceSummary>> {
+    let networks = supervisor.engine.networks().list();
+    Json(networks.into_iter().map(|network| summary(&supervisor, network)).collect())
+}
+
+fn summary(supervisor: &Supervisor, network: Network) -> ResourceSummary {
+    let on_it = supervisor.engine.networks().users(&network.spec.name);
+    let users = on_it.iter().map(|(name, _)| name.clone()).collect();
+    let prefix = network.subnet.prefix_len();
+    let container = |(name, address): (String, std::net::Ipv4Addr)| {
+        let id = supervisor.engine.find(&name).map_or_else(|| name.clone(), |it| it.record.id.to_string());
+        (id, json!({ "Name": name, "IPv4Address": format!("{address}/{prefix}"), "IPv6Address": "" }))
+    };
+    let containers: Map<String, Value> = on_it.into_iter().map(container).collect();
+    let inspect = json!({
+        "Name": network.spec.name,
+        "Id": network.id,
+        "Created": rfc3339(network.created),
+        "Scope": "local",
+        "Driver": network.spec.driver,
+        "EnableIPv4": true,
+        "EnableIPv6": false,
+        "IPAM": {
+            "Driver": "default",
+            "Options": {},
+            "Config": [{ "Subnet": network.subnet, "Gateway": network.gateway }],
+        },
+        "Internal": network.spec.internal,
+        "Attachable": false,
+        "Ingress": false,
+        "Containers": containers,
+        "Options": { "com.docker.network.bridge.name": network.bridge },
+        "Labels": network.spec.labels,
+    });
+    ResourceSummary { name: network.spec.name, driver: network.spec.driver, users, inspect }
+}
+
+pub(super) async fn remove(State(supervisor): State<Shared>, Json(named): Json<Named>) -> Result<Json<Removed>, Refusal> {
+    blocking(move || {
+        let networks = supervisor.engine.networks();
+        // By its id too, or the beginning of it.
+        let by_id = |network: &Network| named.name.len() >= 4 && network.id.starts_with(&named.name);
+        let name = match networks.get(&named.name) {
+            Some(network) => network.spec.name,
+            None => networks.list().into_iter().find(by_id).map_or(named.name, |network| network.spec.name),
+        };
+        networks.remove(&name).map_err(EngineError::from)?;
+        Ok(Json(Removed { deleted: vec![name], ..Removed::default() }))
+    })
+    .await
+    .map_err(Refusal::from)
+}
+
+pub(super) async fn prune(State(supervisor): State<Shared>) -> Result<Json<Removed>, Refusal> {
+    let deleted = blocking(move || supervisor.engine.prune_networks()).await?;
+    Ok(Json(Removed { deleted, ..Removed::default() }))
+}
