@@ -1,9 +1,15 @@
 //! The program as people and scripts use it: arguments, output, exit codes, signals.
 
 mod answers;
+mod archive;
+mod image;
 mod life;
+mod lists;
 mod mishaps;
+mod network;
 mod run;
+mod system;
+mod volume;
 
 use rcompose_harness::Scratch;
 

@@ -14,7 +14,7 @@ pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Stop};
 pub(crate) use lists::{Config, Images, Logs, Ls, Port, Ps, Version};
 pub(crate) use run::{Pull, PullWhen, Run};
 pub(crate) use stack::{Create, Down, Up};
-pub(crate) use store::{Image, Resource};
+pub(crate) use store::{ArchiveFormat, Image, List, Network, Remove, System, Volume};
 
 /// Runs Compose stacks with its own container runtime.
 #[derive(Debug, Parser)]
@@ -132,8 +132,11 @@ pub(crate) enum Command {
     Image(Image),
     /// Networks
     #[command(subcommand)]
-    Network(Resource),
+    Network(Network),
     /// Volumes
     #[command(subcommand)]
-    Volume(Resource),
+    Volume(Volume),
+    /// The supervisor, its machine, and the room that everything takes
+    #[command(subcommand)]
+    System(System),
 }

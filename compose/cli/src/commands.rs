@@ -2,13 +2,24 @@
 
 mod config;
 mod exec;
-mod lists;
+mod filter;
+mod image;
+mod images;
+mod life;
 mod logs;
+mod ls;
+mod network;
+mod objects;
+mod port;
 mod process;
 mod ps;
 mod run;
 pub(crate) mod supervisor;
+mod system;
+mod top;
 mod up;
+mod version;
+mod volume;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,11 +29,13 @@ use rcompose_model::Project;
 use rcompose_supervisor::client::Client;
 use rcompose_supervisor::messages::{Action, ApplyRequest, DownOptions, Event, LifecycleVerb, PullOptions, UpOptions};
 
-use crate::arguments::{Command, CommandLine, Down, Kill, Pull, PullWhen, Restart, Rm, Services, Stop};
+use crate::arguments::{Command, CommandLine, Down, Pull, PullWhen, Restart, Services, Stop};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::{self, Progress};
 use crate::settings::World;
+use life::{check_names, lifecycle};
+use objects::{change_nothing_in_dry_runs, described, go_on_after, inspect, joined, remove_named, show_removed};
 
 /// Reads the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
@@ -58,7 +71,7 @@ pub(crate) fn main() -> ExitCode {
 async fn run(line: CommandLine) -> Result<Exit, CommandError> {
     let Some(command) = line.command.filter(|_| !line.version) else {
         if line.version {
-            return lists::version(&crate::arguments::Version { format: "pretty".to_owned(), short: false });
+            return version::version(&crate::arguments::Version { format: "pretty".to_owned(), short: false });
         }
         output::print(&CommandLine::command().render_help().to_string())?;
         return Ok(Exit::Success);
@@ -90,21 +103,20 @@ async fn run(line: CommandLine) -> Result<Exit, CommandError> {
         Command::Restart(Restart { services, timeout, no_deps }) => {
             lifecycle(&world, "restart", services, LifecycleVerb::Restart { no_deps }, timeout).await
         }
-        Command::Kill(Kill { services, signal }) => {
-            lifecycle(&world, "kill", services, LifecycleVerb::Kill { signal }, None).await
-        }
-        Command::Rm(arguments) => remove(&world, arguments).await,
+        Command::Kill(arguments) => life::kill(&world, arguments).await,
+        Command::Rm(arguments) => life::remove(&world, arguments).await,
         Command::Pause(Services { services }) => lifecycle(&world, "pause", services, LifecycleVerb::Pause, None).await,
         Command::Unpause(Services { services }) => lifecycle(&world, "unpause", services, LifecycleVerb::Unpause, None).await,
         Command::Config(arguments) => config::config(&world, &arguments),
-        Command::Images(arguments) => lists::images(&world, &arguments).await,
-        Command::Port(arguments) => lists::port(&world, &arguments).await,
-        Command::Top(Services { services }) => lists::top(&world, &services).await,
-        Command::Ls(arguments) => lists::projects(&world, &arguments).await,
-        Command::Version(arguments) => lists::version(&arguments),
-        Command::Image(command) => lists::image(&world, command).await,
-        Command::Network(command) => lists::resource(&world, "networks", "network", command).await,
-        Command::Volume(command) => lists::resource(&world, "volumes", "volume", command).await,
+        Command::Images(arguments) => images::images(&world, &arguments).await,
+        Command::Port(arguments) => port::port(&world, &arguments).await,
+        Command::Top(Services { services }) => top::top(&world, &services).await,
+        Command::Ls(arguments) => ls::ls(&world, &arguments).await,
+        Command::Version(arguments) => version::version(&arguments),
+        Command::Image(command) => image::image(&world, command).await,
+        Command::Network(command) => network::network(&world, command).await,
+        Command::Volume(command) => volume::volume(&world, command).await,
+        Command::System(command) => system::system(&world, command).await,
     }
 }
 
@@ -175,28 +187,6 @@ async fn or_interrupted(work: impl Future<Output = Result<Exit, CommandError>>) 
     }
 }
 
-async fn lifecycle(
-    world: &World,
-    title: &'static str,
-    services: Vec<String>,
-    what: LifecycleVerb,
-    timeout: Option<i64>,
-) -> Result<Exit, CommandError> {
-    let (name, project) = world.name()?;
-    if let Some(project) = &project {
-        check_names(project, &services)?;
-    }
-    or_interrupted(apply(world, title, &name, project, Action::Lifecycle { services, what, timeout })).await
-}
-
-fn check_names(project: &Project, services: &[String]) -> Result<(), CommandError> {
-    let known = |name: &&String| project.services.contains_key(*name) || project.disabled_services.contains(name);
-    match services.iter().find(|name| !known(name)) {
-        Some(name) => Err(CommandError::Usage(format!("no such service: {name}"))),
-        None => Ok(()),
-    }
-}
-
 async fn down(world: &World, arguments: Down) -> Result<Exit, CommandError> {
     let (name, project) = world.name()?;
     let options = DownOptions {
@@ -207,38 +197,4 @@ async fn down(world: &World, arguments: Down) -> Result<Exit, CommandError> {
         timeout: arguments.timeout,
     };
     or_interrupted(apply(world, "down", &name, project, Action::Down(options))).await
-}
-
-async fn remove(world: &World, arguments: Rm) -> Result<Exit, CommandError> {
-    let (name, _) = world.name()?;
-    let mut client = Client::connect(&world.supervisor).await?;
-    let containers = ps::containers(&mut client, &name).await?;
-    let wanted = |it: &&rcompose_supervisor::messages::ContainerSummary| {
-        let named = arguments.services.is_empty() || arguments.services.contains(&it.service);
-        named && (arguments.stop || !matches!(it.state.as_str(), "running" | "paused" | "restarting"))
-    };
-    let going: Vec<&str> = containers.iter().filter(wanted).map(|it| it.name.as_str()).collect();
-    if going.is_empty() {
-        output::tell("No stopped containers\n");
-        return Ok(Exit::Success);
-    }
-    if !arguments.force && !confirmed(&format!("Going to remove {}", going.join(", ")))? {
-        return Ok(Exit::Success);
-    }
-    let what = LifecycleVerb::Remove { stop: arguments.stop, volumes: arguments.volumes };
-    lifecycle(world, "rm", arguments.services, what, None).await
-}
-
-/// Asks; without a terminal the answer is no.
-fn confirmed(question: &str) -> Result<bool, CommandError> {
-    use std::io::IsTerminal;
-    output::tell(&format!("? {question} [yN] "));
-    if !std::io::stdin().is_terminal() {
-        output::tell("\n");
-        return Ok(false);
-    }
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    read.map_err(|source| CommandError::System { doing: "read the answer".to_owned(), source })?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

@@ -1,14 +1,21 @@
 //! What people and scripts see: data on standard output, everything else on standard error.
 
 mod lines;
+mod listing;
 mod progress;
+mod prompt;
 mod table;
+mod template;
+pub(crate) mod words;
 
 use std::io::{IsTerminal, Write};
 
 pub(crate) use lines::LogPrinter;
+pub(crate) use listing::{Format, Listing, Row, wrong as wrong_template};
 pub(crate) use progress::Progress;
+pub(crate) use prompt::{confirm_removal, confirmed};
 pub(crate) use table::Table;
+pub(crate) use template::Template;
 
 use rcompose_model::Diagnostic;
 

@@ -1,5 +1,6 @@
 //! A place to run the program in: roots of its own, a network namespace that stands for the host, and the proof that nothing is left.
 
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -64,8 +65,9 @@ impl Scratch {
     }
 
     fn prepare(&self, folder: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace]).arg(&self.program).args(arguments);
+        // Only the network is another one: `ip netns exec` would hide the cgroups too.
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/{}", self.namespace)).arg(&self.program).args(arguments);
         command
             .current_dir(folder)
             .env("RCOMPOSE_ROOT", self.folder.join("data"))
@@ -87,6 +89,29 @@ impl Scratch {
     /// Runs the program in any folder.
     pub fn run_in(&self, folder: &Path, arguments: &[&str]) -> Answer {
         Answer::of(&self.prepare(folder, arguments).stdin(Stdio::null()).output().expect("the program can be run"))
+    }
+
+    /// Runs the program on a terminal of so many columns, and answers what it asks.
+    pub fn run_on_terminal(&self, columns: u16, arguments: &[&str], input: &str) -> Answer {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
+        grantpt(&master).expect("the terminal is ours");
+        unlockpt(&master).expect("the terminal is ours");
+        let size = rustix::termios::Winsize { ws_row: 40, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&master, size).expect("a terminal has a size");
+        let name = ptsname(&master, Vec::new()).expect("a terminal has a name").into_string().expect("in ASCII");
+        let side = || std::fs::OpenOptions::new().read(true).write(true).open(&name).expect("a terminal can be opened");
+        let mut command = self.prepare(&self.project(), arguments);
+        let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("the program can be run");
+        drop(command);
+        let mut master = std::fs::File::from(master);
+        master.write_all(input.as_bytes()).expect("a terminal takes input");
+        let mut bytes = Vec::new();
+        // It ends with an error when nobody has the other side open any more.
+        let _ = master.read_to_end(&mut bytes);
+        let status = child.wait().expect("the program can be waited for");
+        let stdout = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+        Answer { code: status.code().unwrap_or(-1), stdout, stderr: String::new() }
     }
 
     /// Starts the program and leaves it running; its output goes to files that [`Scratch::output`] reads.

@@ -70,6 +70,7 @@ pub(crate) struct Kill {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
 pub(crate) struct Rm {
     pub(crate) services: Vec<String>,
     /// Without asking
@@ -81,4 +82,7 @@ pub(crate) struct Rm {
     /// With their anonymous volumes
     #[arg(short, long)]
     pub(crate) volumes: bool,
+    /// No effect: one-off containers go too anyway
+    #[arg(short, long, hide = true)]
+    all: bool,
 }

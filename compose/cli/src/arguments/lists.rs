@@ -1,8 +1,9 @@
 //! Arguments of questions about a stack.
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
 pub(crate) struct Ps {
     pub(crate) services: Vec<String>,
     /// Also those that do not run
@@ -14,15 +15,22 @@ pub(crate) struct Ps {
     /// Only names of services
     #[arg(long = "services")]
     pub(crate) names: bool,
-    /// `table` or `json`
-    #[arg(long, default_value = "table", value_parser = ["table", "json"])]
+    /// `table`, `json`, or a template
+    #[arg(long, default_value = "table", value_name = "FORMAT")]
     pub(crate) format: String,
+    /// Only what fits: `status=STATE`
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<String>,
     /// Only those in this state
     #[arg(long, value_name = "STATE")]
     pub(crate) status: Vec<String>,
     /// Whole commands and ids
     #[arg(long)]
     pub(crate) no_trunc: bool,
+    /// Also containers of services that are gone from the files
+    #[arg(long, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = true,
+          default_missing_value = "true")]
+    pub(crate) orphans: bool,
 }
 
 #[derive(Debug, Args)]
@@ -32,6 +40,9 @@ pub(crate) struct Logs {
     /// Go on as output comes
     #[arg(short, long)]
     pub(crate) follow: bool,
+    /// Only of this replica; for one service
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub(crate) index: u32,
     /// Only the last so many lines of each container
     #[arg(short = 'n', long, default_value = "all")]
     pub(crate) tail: String,
@@ -112,6 +123,9 @@ pub(crate) struct Ls {
     /// Only names
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    /// Only what fits: `name=PATTERN`
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<String>,
     /// `table` or `json`
     #[arg(long, default_value = "table", value_parser = ["table", "json"])]
     pub(crate) format: String,

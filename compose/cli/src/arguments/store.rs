@@ -1,61 +1,176 @@
-//! Arguments of the commands on images, networks and volumes.
+//! Arguments of the commands on images, networks, volumes and the machine.
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Image {
-    /// Load images from an archive
+    /// Load images from an archive: of `docker save`, or an OCI layout
     Load {
         /// File; standard input if not given
-        #[arg(short, long)]
+        #[arg(short, long, value_name = "FILE")]
         input: Option<PathBuf>,
-    },
-    /// Pull images from their registries
-    Pull {
-        #[arg(required = true)]
-        images: Vec<String>,
-    },
-    /// List images
-    Ls {
-        /// Only ids
+        /// Say nothing
         #[arg(short, long)]
         quiet: bool,
     },
-    /// Remove images
-    Rm {
-        #[arg(required = true)]
+    /// Save images to an archive
+    Save {
+        /// Reference or id
+        #[arg(required = true, value_name = "IMAGE")]
         images: Vec<String>,
-        /// Also those that containers were made from
+        /// File; standard output if not given
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// What the archive is for
+        #[arg(long, value_enum, default_value_t = ArchiveFormat::DockerArchive, value_name = "FORM")]
+        format: ArchiveFormat,
+    },
+    /// Pull images from their registries
+    Pull {
+        /// Reference
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<String>,
+        /// Without progress
+        #[arg(short, long)]
+        quiet: bool,
+    },
+    /// List images
+    #[command(visible_alias = "list")]
+    Ls {
+        /// Only of this repository, or repository and tag
+        repository: Option<String>,
+        #[command(flatten)]
+        list: List,
+        /// Also those that have no tag; they are always shown
+        #[arg(short, long, hide = true)]
+        all: bool,
+    },
+    /// Remove images
+    #[command(visible_alias = "remove")]
+    Rm {
+        /// Reference or id
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<String>,
+        /// Also with stopped containers, and with all its tags
         #[arg(short, long)]
         force: bool,
     },
     /// Describe images
-    Inspect {
-        #[arg(required = true)]
-        images: Vec<String>,
+    Inspect(Inspect),
+    /// Remove images that no container was made from and that have no tag
+    Prune {
+        /// Also those that have tags
+        #[arg(short, long)]
+        all: bool,
+        /// Without asking
+        #[arg(short, long)]
+        force: bool,
     },
-    /// Remove images that nothing refers to
-    Prune,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ArchiveFormat {
+    /// As `docker save` writes it; it is an OCI layout too
+    DockerArchive,
+    /// An OCI layout, and nothing else
+    OciArchive,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Resource {
-    /// List them
-    Ls {
-        /// Only names
+pub(crate) enum Network {
+    /// List networks
+    #[command(visible_alias = "list")]
+    Ls(List),
+    /// Remove networks that nobody is on
+    #[command(visible_alias = "remove")]
+    Rm(Remove),
+    /// Describe networks
+    Inspect(Inspect),
+    /// Remove networks that no container uses
+    Prune {
+        /// Without asking
         #[arg(short, long)]
-        quiet: bool,
+        force: bool,
     },
-    /// Remove some
-    Rm {
-        #[arg(required = true)]
-        names: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Volume {
+    /// List volumes
+    #[command(visible_alias = "list")]
+    Ls(List),
+    /// Remove volumes that no container mounts
+    #[command(visible_alias = "remove")]
+    Rm(Remove),
+    /// Describe volumes
+    Inspect(Inspect),
+    /// Remove anonymous volumes that no container mounts
+    Prune {
+        /// Also those that have a name
+        #[arg(short, long)]
+        all: bool,
+        /// Without asking
+        #[arg(short, long)]
+        force: bool,
     },
-    /// Describe some
-    Inspect {
-        #[arg(required = true)]
-        names: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum System {
+    /// Describe the supervisor and its machine
+    Info {
+        /// `json`, or a template
+        #[arg(short, long, value_name = "FORMAT")]
+        format: Option<String>,
     },
+    /// Show what takes room on the disk
+    Df {
+        /// Each image, container and volume
+        #[arg(short, long)]
+        verbose: bool,
+        /// `table`, `json`, or a template
+        #[arg(long, default_value = "table", value_name = "FORMAT", conflicts_with = "verbose")]
+        format: String,
+    },
+}
+
+/// Of every `ls`.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only ids, or names of volumes
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Whole ids
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+    /// `table`, `json`, or a template
+    #[arg(long, default_value = "table", value_name = "FORMAT")]
+    pub(crate) format: String,
+    /// Only what fits: `name=x`, `label=key[=value]`, `driver=x`, `dangling=true`
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<String>,
+}
+
+/// Of every `rm` by name.
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// Name
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// What is not there is fine
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+/// Of every `inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// Name, or what else stands for it
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// `json`, or a template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
 }

@@ -1,0 +1,40 @@
+//! Questions to whoever sits at the terminal.
+
+use std::io::IsTerminal;
+
+use rcompose_supervisor::messages::Failure;
+
+use super::tell;
+use crate::error::CommandError;
+
+/// Asks before something goes for good.
+///
+/// # Errors
+/// Nobody is there to answer: then `--force` has to have been given.
+pub(crate) fn confirm_removal(warning: &str) -> Result<bool, CommandError> {
+    if !std::io::stdin().is_terminal() {
+        let mut failure = Failure::text("this needs an answer, and standard input is no terminal");
+        failure.causes.push(warning.to_owned());
+        failure.hint = Some("`--force` does it without asking".to_owned());
+        return Err(CommandError::Failed(failure));
+    }
+    tell(&format!("WARNING! {warning}\nAre you sure you want to continue? [y/N] "));
+    answered_yes()
+}
+
+/// Asks; without a terminal the answer is no.
+pub(crate) fn confirmed(question: &str) -> Result<bool, CommandError> {
+    tell(&format!("? {question} [yN] "));
+    if !std::io::stdin().is_terminal() {
+        tell("\n");
+        return Ok(false);
+    }
+    answered_yes()
+}
+
+fn answered_yes() -> Result<bool, CommandError> {
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.map_err(|source| CommandError::System { doing: "read the answer".to_owned(), source })?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
