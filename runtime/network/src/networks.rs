@@ -236,7 +236,8 @@ impl Networks {
         let mut state = self.state();
         let network = state.networks.get(name).ok_or_else(|| NetworkError::NotFound(name.to_owned()))?.clone();
         let on = |record: &&EndpointRecord| record.endpoints.iter().any(|endpoint| endpoint.network == name);
-        let users: Vec<String> = state.endpoints.values().filter(on).map(|record| record.name.clone()).collect();
+        let mut users: Vec<String> = state.endpoints.values().filter(on).map(|record| record.name.clone()).collect();
+        users.sort();
         if !users.is_empty() {
             return Err(NetworkError::InUse { name: name.to_owned(), users });
         }

@@ -146,7 +146,7 @@ impl Scratch {
         let rules = self.inside(&["nft", "list", "ruleset"]);
         assert!(!rules.contains("rcompose"), "rules are left: {rules}");
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("the mount table can be read");
-        let left: Vec<&str> = mounts.lines().filter(|line| line.contains(&folder)).collect();
+        let left: Vec<&str> = mounts.lines().filter(|line| line.contains(&format!("{folder}/"))).collect();
         assert!(left.is_empty(), "mounts are left: {left:?}");
         let monitors: Vec<_> =
             processes_in(&self.namespace).into_iter().filter(|(_, line)| !line.contains("supervisor")).collect();

@@ -131,13 +131,18 @@ impl Engine {
     fn names_of_running(&self, image_id: &str) -> Vec<String> {
         let entries = lock(&self.containers);
         let running = entries.values().filter(|entry| entry.is_up()).map(|entry| lock(&entry.record));
-        running.filter(|record| record.image_id == image_id).map(|record| record.spec.name.clone()).collect()
+        let running = running.filter(|record| record.image_id == image_id);
+        let mut names: Vec<String> = running.map(|record| record.spec.name.clone()).collect();
+        names.sort();
+        names
     }
 
     fn names_of(&self, matches: impl Fn(&Record) -> bool) -> Vec<String> {
         let entries = lock(&self.containers);
         let records = entries.values().map(|entry| lock(&entry.record));
-        records.filter(|record| matches(record)).map(|record| record.spec.name.clone()).collect()
+        let mut names: Vec<String> = records.filter(|record| matches(record)).map(|record| record.spec.name.clone()).collect();
+        names.sort();
+        names
     }
 }
 
