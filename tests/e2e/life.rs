@@ -9,6 +9,7 @@ use crate::{SHOP, scratch};
 fn comes_up_works_and_goes_away_without_a_trace() {
     let place = scratch(SHOP);
     place.run(&["up", "-d"]).success();
+    assert!(!place.cgroups().is_empty(), "containers are counted and limited");
     assert_eq!(place.run(&["ps", "--services"]).success(), "db\nweb\n");
     assert_eq!(place.run(&["exec", "-T", "web", "sh", "-c", "getent hosts db >/dev/null && echo found"]).success(), "found\n");
     let answer = place.run(&["exec", "-T", "db", "sh", "-c", "echo kept >/data/file; exit 3"]);

@@ -285,6 +285,8 @@ async fn start(settings: &Settings) -> Result<(), ClientError> {
     std::os::unix::process::CommandExt::arg0(&mut child, "rcompose");
     let child =
         child.arg("supervisor").arg("--settings").arg(settings).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    // An arena for each of its threads would keep what a busy moment took.
+    let child = child.env("MALLOC_ARENA_MAX", "2");
     let mut child = child.spawn().map_err(ClientError::Start)?;
     let output = child.stdout.take();
     let told = tokio::task::spawn_blocking(move || {

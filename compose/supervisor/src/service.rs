@@ -22,6 +22,10 @@ use crate::restart::{Backoff, Verdict};
 /// How long the kernel may take over a kill until somebody is told.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long before the end of a delay the next launch begins: everything but the program itself is ready then, and waits. Less
+/// than the shortest delay.
+const LEAD: Duration = Duration::from_millis(40);
+
 /// A point in time: since the machine was booted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Moment(pub(crate) Duration);
@@ -80,8 +84,8 @@ pub(crate) enum Action {
     Signal { thaw: bool },
     /// Kill every process.
     Kill,
-    /// Start it again.
-    Launch,
+    /// Start it again, its program not before a moment.
+    Launch { at: Moment },
     /// Tell whoever listens that it ended.
     Report { code: i32, restarting: bool },
     /// Take it off its networks.
@@ -112,9 +116,8 @@ impl Machine {
     /// When it wants to see a [`Event::Tick`].
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self.state {
-            State::Stopping { kill_at: at } | State::Killed { expected_by: at } | State::Backoff { launch_at: at, .. } => {
-                Some(at)
-            }
+            State::Stopping { kill_at: at } | State::Killed { expected_by: at } => Some(at),
+            State::Backoff { launch_at: Moment(at), .. } => Some(Moment(at.saturating_sub(LEAD))),
             State::Running | State::Paused | State::Stuck | State::Ended { .. } => None,
         }
     }
@@ -140,7 +143,7 @@ impl Machine {
                 vec![]
             }
             (State::Backoff { code, .. }, Event::Stop { .. } | Event::Condemn) => self.end(code),
-            (State::Backoff { .. }, Event::Tick) if due => vec![Action::Launch],
+            (State::Backoff { launch_at, .. }, Event::Tick) if due => vec![Action::Launch { at: launch_at }],
             (State::Backoff { .. }, Event::Launched) => {
                 self.state = State::Running;
                 vec![]
@@ -251,7 +254,7 @@ mod tests {
             (State::Stuck, grace, 15, killed, &[Action::Kill]),
             (State::Stuck, ended(3), 5, backoff, &[Action::Report { code: 3, restarting: true }]),
             (backoff, Event::Tick, 5, backoff, &[]),
-            (backoff, Event::Tick, 6, backoff, &[Action::Launch]),
+            (backoff, Event::Tick, 6, backoff, &[Action::Launch { at: Moment(Duration::from_millis(5100)) }]),
             (backoff, Event::Launched, 6, State::Running, &[]),
             (
                 backoff,
@@ -284,7 +287,7 @@ mod tests {
         let check = |policy: RestartPolicy, stopped: bool, expected: bool| {
             let mut machine = Machine { stopped, state: State::Ended { code: 0 }, ..Machine::new(policy, false) };
             machine.after_boot();
-            assert_eq!(machine.step(Event::Tick, at(0)) == [Action::Launch], expected, "{policy:?}");
+            assert_eq!(machine.step(Event::Tick, at(0)) == [Action::Launch { at: at(0) }], expected, "{policy:?}");
         };
         check(RestartPolicy::Always, true, true);
         check(RestartPolicy::UnlessStopped, true, false);
@@ -323,7 +326,7 @@ mod tests {
             for (event, later) in after {
                 now = now + Duration::from_secs(later);
                 let done = machine.step(event, now);
-                let again = done.contains(&Action::Launch) || matches!(machine.state, State::Backoff { .. });
+                let again = done.iter().any(|action| matches!(action, Action::Launch { .. })) || matches!(machine.state, State::Backoff { .. });
                 prop_assert!(!again, "{:?}", machine.state);
             }
             machine.step(ended(0), now);

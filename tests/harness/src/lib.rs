@@ -59,15 +59,20 @@ impl Scratch {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Only the network: `ip netns exec` would hide the host's cgroups too.
+    fn network(&self) -> String {
+        format!("--net=/run/netns/{}", self.namespace)
+    }
+
     /// Runs a program of the host in the place's network.
     pub fn inside(&self, words: &[&str]) -> String {
-        self.command("ip", &[&["netns", "exec", &self.namespace], words].concat())
+        let network = self.network();
+        self.command("nsenter", &[&[network.as_str(), "--"], words].concat())
     }
 
     fn prepare(&self, folder: &Path, arguments: &[&str]) -> Command {
-        // Only the network is another one: `ip netns exec` would hide the cgroups too.
         let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/run/netns/{}", self.namespace)).arg(&self.program).args(arguments);
+        command.arg(self.network()).arg("--").arg(&self.program).args(arguments);
         command
             .current_dir(folder)
             .env("RCOMPOSE_ROOT", self.folder.join("data"))
@@ -132,10 +137,27 @@ impl Scratch {
         processes_with(&needle).into_iter().find(|(_, line)| line.contains("supervisor")).map(|(pid, _)| pid)
     }
 
+    /// The monitors' process numbers.
+    pub fn monitors(&self) -> Vec<i32> {
+        let all = processes_in(&self.namespace).into_iter();
+        all.filter(|(_, line)| line.starts_with("rcompose monitor")).map(|(pid, _)| pid).collect()
+    }
+
     /// Sends a signal to a process of this place.
     pub fn kill(&self, pid: i32, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(pid).expect("a process number");
         rustix::process::kill_process(pid, signal).expect("the process is there");
+    }
+
+    /// The cgroups around all containers of this place, one a hierarchy.
+    pub fn cgroups(&self) -> Vec<PathBuf> {
+        let data = self.folder.join("data");
+        let data = std::fs::canonicalize(&data).unwrap_or(data);
+        let sum = self.command("sh", &["-c", "printf %s \"$0\" | sha256sum", &data.to_string_lossy()]);
+        let name = format!("rcompose-{}", &sum[..4]);
+        let hierarchies = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
+        let roots = hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]);
+        roots.map(|root| root.join(&name)).filter(|path| path.is_dir()).collect()
     }
 
     /// Proves that of the containers nothing is left: process, mount, cgroup, link, rule, directory.
@@ -151,6 +173,8 @@ impl Scratch {
         let monitors: Vec<_> =
             processes_in(&self.namespace).into_iter().filter(|(_, line)| !line.contains("supervisor")).collect();
         assert!(monitors.is_empty(), "processes are left: {monitors:?}");
+        let cgroups = self.cgroups();
+        assert!(cgroups.is_empty(), "cgroups are left: {cgroups:?}");
         for part in ["data/containers", "data/volumes", "run/containers", "run/netns", "data/networks/endpoints"] {
             let entries: Vec<_> =
                 std::fs::read_dir(self.folder.join(part)).into_iter().flatten().flatten().map(|it| it.path()).collect();

@@ -43,6 +43,9 @@ pub(crate) async fn apply(supervisor: Arc<Supervisor>, request: ApplyRequest, ev
         None => Event::Done,
     };
     tell(&events, last).await;
+    drop(events);
+    // A large stack took much for a moment; nobody waits for this.
+    let _ = tokio::task::spawn_blocking(rcompose_engine::trim_memory).await;
 }
 
 fn refused(error: &PlanError) -> Failure {

@@ -130,7 +130,7 @@ impl Driver {
         match action {
             Action::Signal { thaw } => self.send_stop_signal(thaw).await,
             Action::Kill => self.in_engine("be killed", |engine, id| unless_ended(engine.kill(id))).await,
-            Action::Launch => return Some(self.launch().await),
+            Action::Launch { at } => return Some(self.launch(at).await),
             Action::Report { code, restarting } => {
                 // Nobody may be listening.
                 let _ = self.keeper.ends.send(Ended { id: self.id.clone(), code, restarting });
@@ -208,9 +208,10 @@ impl Driver {
         }
     }
 
-    async fn launch(&mut self) -> Event {
+    async fn launch(&mut self, at: Moment) -> Event {
         let (engine, id) = (self.keeper.engine.clone(), self.id.clone());
-        match blocking(move || engine.start(&id)).await {
+        let not_before = std::time::Instant::now() + at.0.saturating_sub(now().0);
+        match blocking(move || engine.start_at(&id, not_before)).await {
             Ok(()) => {
                 self.watch();
                 Event::Launched

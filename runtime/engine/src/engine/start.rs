@@ -2,6 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use rcompose_container::launch::LogTarget;
 use rcompose_container::{Container as Running, Launch, Rootfs};
@@ -19,6 +20,15 @@ impl Engine {
     /// Starts a container that does not run. What fails leaves nothing behind, and is remembered.
     pub fn start(&self, id: &str) -> Result<(), EngineError> {
         self.start_then(id, |_| Ok(())).map(drop)
+    }
+
+    /// As [`Engine::start`], but the program begins at a moment: everything else is made before, as far as there is time.
+    pub fn start_at(&self, id: &str, moment: Instant) -> Result<(), EngineError> {
+        let wait = |_: &Running| {
+            std::thread::sleep(moment.saturating_duration_since(Instant::now()));
+            Ok(())
+        };
+        self.start_then(id, wait).map(drop)
     }
 
     /// As [`Engine::start`], with a stream of frames that is open before the container's first instruction.
