@@ -2,6 +2,7 @@
 
 mod answers;
 mod archive;
+mod environment;
 mod image;
 mod life;
 mod lists;

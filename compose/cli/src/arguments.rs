@@ -47,10 +47,10 @@ pub(crate) struct Global {
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Vec<String>,
     /// How progress is shown
-    #[arg(long, value_enum, default_value_t = Progress::Auto, env = "COMPOSE_PROGRESS", value_name = "MODE")]
+    #[arg(long, value_enum, default_value_t = Progress::Auto, value_name = "MODE")]
     pub(crate) progress: Progress,
     /// When output is coloured
-    #[arg(long, value_enum, default_value_t = Ansi::Auto, env = "COMPOSE_ANSI", value_name = "WHEN")]
+    #[arg(long, value_enum, default_value_t = Ansi::Auto, value_name = "WHEN")]
     pub(crate) ansi: Ansi,
     /// Show what would be done, and why; change nothing
     #[arg(long)]
@@ -61,6 +61,9 @@ pub(crate) struct Global {
     /// Where sockets and other things are that a reboot may take
     #[arg(long, value_name = "DIR", env = "RCOMPOSE_RUN_ROOT")]
     pub(crate) run_root: Option<PathBuf>,
+    /// Progress goes to standard output; only a variable says so
+    #[arg(skip)]
+    pub(crate) status_on_stdout: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -24,7 +24,7 @@ mod volume;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use rcompose_model::Project;
 use rcompose_supervisor::client::Client;
 use rcompose_supervisor::messages::{Action, ApplyRequest, DownOptions, Event, LifecycleVerb, PullOptions, UpOptions};
@@ -39,8 +39,10 @@ use objects::{change_nothing_in_dry_runs, described, go_on_after, inspect, joine
 
 /// Reads the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
-    let line = match CommandLine::try_parse() {
-        Ok(line) => line,
+    let parsed = CommandLine::command().try_get_matches();
+    let parsed = parsed.and_then(|given| CommandLine::from_arg_matches(&given).map(|line| (line, given)));
+    let (line, given) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             let fine = !error.use_stderr();
             // Nobody is left to be told when this fails.
@@ -51,7 +53,7 @@ pub(crate) fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => {
-            let result = runtime.block_on(run(line));
+            let result = runtime.block_on(run(line, &given));
             // A terminal that is being read on another thread would hold the end up.
             runtime.shutdown_background();
             result
@@ -68,15 +70,20 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-async fn run(line: CommandLine) -> Result<Exit, CommandError> {
-    let Some(command) = line.command.filter(|_| !line.version) else {
-        if line.version {
-            return version::version(&crate::arguments::Version { format: "pretty".to_owned(), short: false });
-        }
+async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandError> {
+    if line.version {
+        return version::version(&crate::arguments::Version { format: "pretty".to_owned(), short: false });
+    }
+    if let Some(Command::Version(arguments)) = &line.command {
+        // It answers whatever is wrong with the world.
+        return version::version(arguments);
+    }
+    if line.command.is_none() {
         output::print(&CommandLine::command().render_help().to_string())?;
         return Ok(Exit::Success);
-    };
-    let world = World::look(line.global)?;
+    }
+    let world = World::look(&mut line, given)?;
+    let Some(command) = line.command else { return Ok(Exit::Success) };
     match command {
         Command::Up(arguments) => up::up(&world, arguments).await,
         Command::Create(arguments) => {
@@ -86,6 +93,7 @@ async fn run(line: CommandLine) -> Result<Exit, CommandError> {
                 force_recreate: arguments.force_recreate,
                 no_recreate: arguments.no_recreate,
                 remove_orphans: arguments.remove_orphans,
+                ignore_orphans: arguments.ignore_orphans,
                 scale: up::scale(&arguments.scale)?,
                 ..UpOptions::default()
             };

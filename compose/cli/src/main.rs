@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod environment;
 mod error;
 mod exit;
 mod output;

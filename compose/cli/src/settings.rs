@@ -1,30 +1,33 @@
 //! What the environment says: read once, passed down.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use clap::ArgMatches;
 use rcompose_model::{Diagnostic, HostFiles, LoadRequest, Loaded, Project};
 use rcompose_supervisor::{RegistryConfig, Settings};
 use serde::Deserialize;
 
-use crate::arguments::Global;
+use crate::arguments::{CommandLine, Global};
+use crate::environment::{self, Environment};
 use crate::error::CommandError;
 use crate::output;
 
 /// What commands need to know of the world around them.
 pub(crate) struct World {
     pub(crate) global: Global,
-    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) environment: Environment,
     pub(crate) working_dir: PathBuf,
     pub(crate) supervisor: Settings,
 }
 
 impl World {
-    pub(crate) fn look(global: Global) -> Result<Self, CommandError> {
-        let environment: BTreeMap<String, String> =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    /// Looks around, once: what variables say instead of flags is in `line` afterwards.
+    pub(crate) fn look(line: &mut CommandLine, given: &ArgMatches) -> Result<Self, CommandError> {
         let working_dir = std::env::current_dir()
             .map_err(|source| CommandError::System { doing: "find the working directory".to_owned(), source })?;
+        let environment = environment::read(&mut line.global, &working_dir);
+        environment::fill_in(line, given, &environment)?;
+        let global = line.global.clone();
         let supervisor = roots(&global, &environment)?;
         Ok(Self { global, environment, working_dir, supervisor })
     }
@@ -68,7 +71,10 @@ impl World {
         let given = self.global.project_name.clone().or_else(|| self.environment.get("COMPOSE_PROJECT_NAME").cloned());
         let no_files = |problem: &Diagnostic| problem.message.starts_with("no configuration file provided");
         match given {
-            Some(name) if loaded.diagnostics.iter().any(no_files) => Ok((name, None)),
+            Some(name) if loaded.diagnostics.iter().any(no_files) => match rcompose_model::check_project_name(&name) {
+                Ok(()) => Ok((name, None)),
+                Err(problem) => Err(CommandError::Files(vec![problem])),
+            },
             _ => Err(CommandError::Files(loaded.diagnostics)),
         }
     }
@@ -81,7 +87,7 @@ fn shown(loaded: Loaded) -> Result<Project, CommandError> {
     Ok(project)
 }
 
-fn roots(global: &Global, environment: &BTreeMap<String, String>) -> Result<Settings, CommandError> {
+fn roots(global: &Global, environment: &Environment) -> Result<Settings, CommandError> {
     let root = rustix::process::geteuid().is_root();
     let home = environment.get("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
     let data = || match (root, environment.get("XDG_DATA_HOME")) {
@@ -116,7 +122,7 @@ struct ConfigFile {
     registries: RegistryConfig,
 }
 
-fn configuration(root: bool, environment: &BTreeMap<String, String>, home: &Path) -> Result<ConfigFile, CommandError> {
+fn configuration(root: bool, environment: &Environment, home: &Path) -> Result<ConfigFile, CommandError> {
     let usual = || match (root, environment.get("XDG_CONFIG_HOME")) {
         (true, _) => PathBuf::from("/etc/rcompose/config.toml"),
         (false, Some(folder)) => Path::new(folder).join("rcompose/config.toml"),

@@ -21,7 +21,7 @@ mod units;
 mod words;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use load::{Files, HostFiles, LoadRequest, Loaded, load, read_variables};
+pub use load::{Files, HostFiles, LoadRequest, Loaded, check_project_name, load, read_variables};
 pub use node::Node;
 pub use origin::{Origins, Place};
 pub use project::Project;

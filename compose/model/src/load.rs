@@ -228,11 +228,14 @@ fn variables(request: &LoadRequest, files: &dyn Files, directory: &Path) -> Resu
     let mut from_files = Variables::new();
     let explicit = !request.env_files.is_empty();
     let off = request.environment.get("COMPOSE_DISABLE_ENV_FILE").is_some_and(|value| crate::units::boolean(value) == Some(true));
-    let paths: Vec<PathBuf> = match (explicit, off) {
+    let standing = request.project_directory.as_ref().map_or(request.working_dir.clone(), |it| request.working_dir.join(it));
+    let mut paths: Vec<PathBuf> = match (explicit, off) {
         (true, _) => request.env_files.iter().map(|path| request.working_dir.join(path)).collect(),
         (false, true) => Vec::new(),
-        (false, false) => vec![directory.join(".env")],
+        // That of the folder where the user stands counts more than that of the project.
+        (false, false) => vec![directory.join(".env"), standing.join(".env")],
     };
+    paths.dedup();
     for path in paths {
         if explicit || files.exists(&path) {
             from_files.extend(read_variables(&path, files, &request.environment)?);
@@ -268,6 +271,24 @@ fn read_documents(path: &Path, files: &dyn Files) -> Result<Vec<Node>, Diagnosti
     parse::parse(&text, path)
 }
 
+/// Checks a name that somebody gave: it is used as it is, or not at all.
+///
+/// # Errors
+/// Anything but lower-case letters, digits, `-` and `_`, and one of the latter two at the start.
+pub fn check_project_name(name: &str) -> Result<(), Diagnostic> {
+    let valid = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte));
+    if valid && name.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+        return Ok(());
+    }
+    Err(Diagnostic::error(
+        format!(
+            "invalid project name \"{name}\": must consist only of lowercase alphanumeric characters, hyphens, and underscores \
+             as well as start with a letter or number"
+        ),
+        None,
+    ))
+}
+
 fn project_name(
     request: &LoadRequest,
     variables: &Variables,
@@ -277,17 +298,7 @@ fn project_name(
 ) -> Result<String, Diagnostic> {
     let given = request.project_name.clone().or_else(|| variables.get("COMPOSE_PROJECT_NAME").cloned());
     if let Some(name) = given.filter(|name| !name.is_empty()) {
-        let valid = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte));
-        if valid && name.starts_with(|first: char| first.is_ascii_alphanumeric()) {
-            return Ok(name);
-        }
-        return Err(Diagnostic::error(
-            format!(
-                "invalid project name \"{name}\": must consist only of lowercase alphanumeric characters, hyphens, and underscores \
-                 as well as start with a letter or number"
-            ),
-            None,
-        ));
+        return check_project_name(&name).map(|()| name);
     }
     let written = written.map(|name| interpolate::interpolate(name, variables, &mut BTreeSet::new()).unwrap_or_default());
     let folder = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

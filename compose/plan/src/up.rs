@@ -36,6 +36,8 @@ pub struct Up {
     pub recreate_dependencies: Recreate,
     /// Containers of services that are gone from the files go too.
     pub remove_orphans: bool,
+    /// Nothing is said of containers of services that are not in the files.
+    pub ignore_orphans: bool,
     /// Anonymous volumes are made anew when a container is recreated.
     pub renew_anonymous_volumes: bool,
     /// Replicas by service, instead of what the files say.
@@ -163,7 +165,7 @@ impl<'a> Builder<'a> {
                 let (_, removed) = remove(&mut self.plan, container, &cause, true, self.request.timeout);
                 self.orphans.push(removed);
             }
-        } else if !orphans.is_empty() {
+        } else if !orphans.is_empty() && !self.request.ignore_orphans {
             let names: Vec<&str> = orphans.iter().map(|container| container.name.as_str()).collect();
             self.plan.warn(format!(
                 "Found orphan containers ([{}]) for this project. If you removed or renamed this service in your compose \

@@ -91,6 +91,13 @@ impl Scratch {
         self.run_in(&self.project(), arguments)
     }
 
+    /// Runs the program in the project's folder with some variables.
+    pub fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Answer {
+        let mut command = self.prepare(&self.project(), arguments);
+        let command = command.envs(variables.iter().copied()).stdin(Stdio::null());
+        Answer::of(&command.output().expect("the program can be run"))
+    }
+
     /// Runs the program in any folder.
     pub fn run_in(&self, folder: &Path, arguments: &[&str]) -> Answer {
         Answer::of(&self.prepare(folder, arguments).stdin(Stdio::null()).output().expect("the program can be run"))

@@ -30,8 +30,11 @@ pub(crate) struct Up {
     #[arg(long)]
     pub(crate) no_start: bool,
     /// Remove containers of services that are gone from the files
-    #[arg(long, env = "COMPOSE_REMOVE_ORPHANS")]
+    #[arg(long)]
     pub(crate) remove_orphans: bool,
+    /// Say nothing of them; only a variable asks for it
+    #[arg(skip)]
+    pub(crate) ignore_orphans: bool,
     /// Replicas of a service
     #[arg(long, value_name = "SERVICE=N")]
     pub(crate) scale: Vec<String>,
@@ -94,6 +97,9 @@ pub(crate) struct Create {
     /// Remove containers of services that are gone from the files
     #[arg(long)]
     pub(crate) remove_orphans: bool,
+    /// Say nothing of them; only a variable asks for it
+    #[arg(skip)]
+    pub(crate) ignore_orphans: bool,
     /// Replicas of a service
     #[arg(long, value_name = "SERVICE=N")]
     pub(crate) scale: Vec<String>,
@@ -103,7 +109,7 @@ pub(crate) struct Create {
 pub(crate) struct Down {
     pub(crate) services: Vec<String>,
     /// Remove containers of services that are gone from the files
-    #[arg(long, env = "COMPOSE_REMOVE_ORPHANS")]
+    #[arg(long)]
     pub(crate) remove_orphans: bool,
     /// Remove named volumes of the files, and anonymous ones
     #[arg(short, long, alias = "volume")]

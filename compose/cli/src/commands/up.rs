@@ -31,6 +31,7 @@ pub(crate) async fn up(world: &World, arguments: Up) -> Result<Exit, CommandErro
         no_recreate: arguments.no_recreate,
         always_recreate_deps: arguments.always_recreate_deps,
         remove_orphans: arguments.remove_orphans,
+        ignore_orphans: arguments.ignore_orphans,
         renew_anonymous_volumes: arguments.renew_anon_volumes,
         scale: scale(&arguments.scale)?,
         timeout: arguments.timeout,

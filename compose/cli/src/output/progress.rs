@@ -12,6 +12,8 @@ use crate::arguments::{Ansi, Global, Progress as Mode};
 /// Shows progress.
 pub(crate) struct Progress {
     mode: Mode,
+    /// Not on standard error.
+    on_stdout: bool,
     colour: bool,
     dry_run: bool,
     title: &'static str,
@@ -31,7 +33,8 @@ struct Row {
 
 impl Progress {
     pub(crate) fn new(global: &Global, title: &'static str) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let on_stdout = global.status_on_stdout;
+        let terminal = if on_stdout { std::io::stdout().is_terminal() } else { std::io::stderr().is_terminal() };
         let mode = match global.progress {
             Mode::Auto if terminal && global.ansi != Ansi::Never => Mode::Tty,
             Mode::Auto => Mode::Plain,
@@ -42,7 +45,7 @@ impl Progress {
             Ansi::Never => false,
             Ansi::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         };
-        Self { mode, colour, dry_run: global.dry_run, title, pulls: true, rows: Vec::new(), drawn: 0 }
+        Self { mode, on_stdout, colour, dry_run: global.dry_run, title, pulls: true, rows: Vec::new(), drawn: 0 }
     }
 
     /// Shows warnings only, if `quiet`.
@@ -81,16 +84,25 @@ impl Progress {
             }
             (_, Event::Progress { id, text, .. }) => {
                 let prefix = if self.dry_run { " DRY-RUN MODE - " } else { " " };
-                tell(&format!("{prefix}{id} {text}\n"));
+                self.say(&format!("{prefix}{id} {text}\n"));
             }
             (_, Event::Plan { text, operations }) => {
                 let prefixed: String = text.lines().map(|line| format!(" DRY-RUN MODE - {line}\n")).collect();
-                tell(&prefixed);
+                self.say(&prefixed);
                 if *operations == 0 {
-                    tell(" DRY-RUN MODE - nothing to do\n");
+                    self.say(" DRY-RUN MODE - nothing to do\n");
                 }
             }
             (_, Event::Made { .. } | Event::Done | Event::Failed(_)) => {}
+        }
+    }
+
+    /// Nobody is left to be told when this fails.
+    fn say(&self, text: &str) {
+        if self.on_stdout {
+            let _ = super::print(text);
+        } else {
+            tell(text);
         }
     }
 
@@ -99,9 +111,9 @@ impl Progress {
             let line = serde_json::json!({
                 "dry-run": self.dry_run, "id": id, "status": status, "text": text,
             });
-            tell(&format!("{line}\n"));
+            self.say(&format!("{line}\n"));
         } else if let Event::Warning { text } = event {
-            tell(&format!("{}\n", serde_json::json!({ "level": "warning", "msg": text })));
+            self.say(&format!("{}\n", serde_json::json!({ "level": "warning", "msg": text })));
         }
     }
 
@@ -116,7 +128,7 @@ impl Progress {
 
     fn erase(&mut self) {
         if self.drawn > 0 {
-            tell(&format!("\u{1b}[{}A\u{1b}[0J", self.drawn));
+            self.say(&format!("\u{1b}[{}A\u{1b}[0J", self.drawn));
             self.drawn = 0;
         }
     }
@@ -126,7 +138,11 @@ impl Progress {
         if self.mode != Mode::Tty || self.rows.is_empty() {
             return;
         }
-        let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
+        let size = if self.on_stdout {
+            rustix::termios::tcgetwinsize(std::io::stdout()).ok()
+        } else {
+            rustix::termios::tcgetwinsize(std::io::stderr()).ok()
+        };
         let columns = size.map_or(80, |size| usize::from(size.ws_col)).max(20);
         let height = size.map_or(24, |size| usize::from(size.ws_row)).max(5);
         let done = self.rows.iter().filter(|row| row.ended.is_some()).count();
@@ -139,7 +155,7 @@ impl Progress {
             lines.push(format!(" ... {hidden} more"));
         }
         self.drawn = lines.len();
-        tell(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+        self.say(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
     }
 
     fn row(&self, row: &Row, columns: usize) -> String {

@@ -66,6 +66,7 @@ pub struct UpOptions {
     pub no_recreate: bool,
     pub always_recreate_deps: bool,
     pub remove_orphans: bool,
+    pub ignore_orphans: bool,
     pub renew_anonymous_volumes: bool,
     pub scale: BTreeMap<String, u32>,
     pub timeout: Option<i64>,

@@ -225,6 +225,7 @@ fn up_request(options: &UpOptions) -> Up {
         recreate,
         recreate_dependencies: if options.always_recreate_deps { Recreate::Always } else { Recreate::Changed },
         remove_orphans: options.remove_orphans,
+        ignore_orphans: options.ignore_orphans,
         renew_anonymous_volumes: options.renew_anonymous_volumes,
         scale: options.scale.clone(),
         timeout: seconds(options.timeout),
