@@ -3,6 +3,7 @@
 mod answers;
 mod archive;
 mod environment;
+mod hostile;
 mod image;
 mod life;
 mod lists;

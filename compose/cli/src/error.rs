@@ -46,11 +46,23 @@ impl CommandError {
     }
 }
 
+/// A line of what may hold words of a stranger: no terminal takes orders from it, and it has an end.
+fn plain(text: &str) -> String {
+    const LONGEST: usize = 2000;
+    let escaped = |letter: char| match letter {
+        '\n' | '\t' => letter.to_string(),
+        letter if letter.is_control() || letter == char::REPLACEMENT_CHARACTER => letter.escape_unicode().to_string(),
+        letter => letter.to_string(),
+    };
+    let shown: String = text.chars().take(LONGEST).map(escaped).collect();
+    if text.chars().nth(LONGEST).is_some() { format!("{shown}...") } else { shown }
+}
+
 fn render(failure: &Failure) -> String {
     let place = failure.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
-    let mut text = format!("{place}error: {}\n", failure.message);
+    let mut text = format!("{place}error: {}\n", plain(&failure.message));
     for cause in &failure.causes {
-        text.push_str(&format!("  caused by: {cause}\n"));
+        text.push_str(&format!("  caused by: {}\n", plain(cause)));
     }
     if let Some(hint) = &failure.hint {
         text.push_str(&format!("hint: {hint}\n"));

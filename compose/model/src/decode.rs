@@ -61,6 +61,7 @@ pub(crate) fn project(tree: &Node, context: &Context<'_>, problems: &mut Vec<Dia
     }
     let mut top = Section::new(tree, "", problems);
     let services = top.entries("services");
+    let mut ports = 0;
     for (key, node) in services {
         if !key.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) || key.name.is_empty() {
             let text = format!("service name `{}` may only hold letters, digits, `.`, `_` and `-`", key.name.escape_default());
@@ -68,6 +69,12 @@ pub(crate) fn project(tree: &Node, context: &Context<'_>, problems: &mut Vec<Dia
             continue;
         }
         let service = service::decode(context, &key.name, node, problems);
+        ports += service.ports.len();
+        if ports > service::MAX_PORTS {
+            let text = format!("the services up to `{}` publish more than {} ports", key.name, service::MAX_PORTS);
+            problems.push(Diagnostic::error(text, Some(&key.place.place())));
+            break;
+        }
         if is_enabled(&service, context) {
             project.services.insert(key.name.clone(), service);
         } else {

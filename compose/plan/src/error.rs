@@ -17,7 +17,7 @@ pub enum PlanError {
         suggestion: Option<String>,
     },
     /// Services that wait for each other.
-    #[error("dependency cycle detected: {}", path.join(" -> "))]
+    #[error("dependency cycle detected: {}", arrows(path))]
     Cycle {
         /// Services; the first is repeated at the end.
         path: Vec<String>,
@@ -48,6 +48,18 @@ pub enum PlanError {
         /// Where the name was written.
         place: Option<Place>,
     },
+    /// More replicas than any machine can run.
+    #[error("service `{service}` is to have {replicas} replicas, and cannot have more than {most}")]
+    TooManyReplicas {
+        /// Service.
+        service: String,
+        /// Asked for.
+        replicas: u32,
+        /// The most.
+        most: u32,
+        /// Where the service was written.
+        place: Option<Place>,
+    },
     /// An external network or volume that does not exist.
     #[error("{kind} {name} declared as external, but could not be found")]
     ExternalMissing {
@@ -66,6 +78,16 @@ pub enum PlanError {
         /// What was asked.
         verb: &'static str,
     },
+}
+
+/// The way around; the middle of a very long one is left out.
+fn arrows(path: &[String]) -> String {
+    const SHOWN: usize = 10;
+    if path.len() <= 2 * SHOWN {
+        return path.join(" -> ");
+    }
+    let (first, last) = (&path[..SHOWN], &path[path.len() - SHOWN..]);
+    format!("{} -> ... {} more ... -> {}", first.join(" -> "), path.len() - 2 * SHOWN, last.join(" -> "))
 }
 
 /// Why a dependency is not there.
@@ -93,6 +115,7 @@ impl PlanError {
             Self::Cycle { place, .. }
             | Self::MissingDependency { place, .. }
             | Self::NamedReplicas { place, .. }
+            | Self::TooManyReplicas { place, .. }
             | Self::ExternalMissing { place, .. } => place.as_ref(),
             Self::NothingSelected | Self::NoSuchService { .. } | Self::NoContainer { .. } => None,
         }

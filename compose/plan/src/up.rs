@@ -21,6 +21,9 @@ use crate::observed::{Container, Observed, State};
 use crate::operation::ContainerRef;
 use crate::{Cause, Operation, Plan, PlanError, naming};
 
+/// More than a machine can run: a slip of the finger is to be an error, not the end of its memory.
+const MAX_REPLICAS: u32 = 10_000;
+
 /// What `up`, `create` and `scale` ask for.
 #[derive(Debug, Clone, Default)]
 pub struct Up {
@@ -198,6 +201,14 @@ impl<'a> Builder<'a> {
                 name: name.clone(),
                 replicas,
                 place: self.project.origins.find(&format!("services.{}.container_name", service.name)).cloned(),
+            });
+        }
+        if replicas > MAX_REPLICAS {
+            return Err(PlanError::TooManyReplicas {
+                service: service.name.clone(),
+                replicas,
+                most: MAX_REPLICAS,
+                place: self.project.origins.find(&format!("services.{}", service.name)).cloned(),
             });
         }
         let named = self.request.services.is_empty() || self.request.services.contains(&service.name);

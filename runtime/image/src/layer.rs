@@ -12,6 +12,8 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcompose_sys::beneath::{Root, proc_path};
 use rcompose_sys::error::Context;
@@ -25,6 +27,10 @@ pub(crate) use recipe::{Packed, archive_size};
 
 /// The most that one layer may unpack to.
 const MAX_BYTES: u64 = 64 << 30;
+/// How much larger than compressed a layer may be. Programs and texts come to 20 times, and rarely more.
+const MAX_RATIO: u64 = 200;
+/// Up to here nothing is asked.
+const ANY_RATIO: u64 = 256 << 20;
 /// The most entries of one layer.
 const MAX_ENTRIES: u64 = 4_000_000;
 
@@ -71,7 +77,16 @@ pub enum LayerError {
 }
 
 /// Decompresses what may be gzip, zstd or neither, by its first bytes.
-pub(crate) fn decompress<'a>(mut source: impl Read + 'a) -> std::io::Result<Box<dyn Read + 'a>> {
+///
+/// # Errors
+/// What grows beyond all measure is not read to its end.
+pub(crate) fn decompress<'a>(source: impl Read + 'a) -> std::io::Result<Box<dyn Read + 'a>> {
+    decompress_beyond(ANY_RATIO, source)
+}
+
+fn decompress_beyond<'a>(unasked: u64, source: impl Read + 'a) -> std::io::Result<Box<dyn Read + 'a>> {
+    let packed = Arc::new(AtomicU64::new(0));
+    let mut source = Packing { inner: source, packed: packed.clone() };
     let mut magic = [0; 4];
     let mut filled = 0;
     while filled < magic.len() {
@@ -81,13 +96,49 @@ pub(crate) fn decompress<'a>(mut source: impl Read + 'a) -> std::io::Result<Box<
         }
     }
     let whole = std::io::Cursor::new(magic[..filled].to_vec()).chain(source);
-    Ok(match magic {
+    let inner: Box<dyn Read + 'a> = match magic {
         [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(std::io::BufReader::with_capacity(64 * 1024, whole))),
         [0x28, 0xb5, 0x2f, 0xfd] => {
             Box::new(ruzstd::decoding::StreamingDecoder::new(whole).map_err(|error| std::io::Error::other(error.to_string()))?)
         }
         _ => Box::new(whole),
-    })
+    };
+    Ok(Box::new(Bounded { inner, count: 0, unasked, packed }))
+}
+
+/// Counts what is read of a compressed stream.
+struct Packing<R> {
+    inner: R,
+    packed: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Packing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.packed.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// Ends a stream that is much larger than what it was compressed to.
+struct Bounded<R> {
+    inner: R,
+    count: u64,
+    /// Up to here anything may come.
+    unasked: u64,
+    packed: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.count += count as u64;
+        let most = self.packed.load(Ordering::Relaxed).saturating_mul(MAX_RATIO).max(self.unasked);
+        if self.count > most {
+            return Err(std::io::Error::other(format!("it comes to more than {MAX_RATIO} times its compressed size")));
+        }
+        Ok(count)
+    }
 }
 
 /// Hashes and counts what passes.
@@ -517,6 +568,17 @@ mod tests {
         result.unwrap();
         assert!(!Path::new(&out).exists());
         assert_eq!(std::fs::read_to_string(folder.path().join("layer/file")).unwrap(), "x");
+    }
+
+    #[test]
+    fn what_grows_beyond_all_measure_is_not_read_to_its_end() {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        std::io::copy(&mut std::io::repeat(0).take(16 << 20), &mut packed).unwrap();
+        let packed = packed.finish().unwrap();
+        let read = |unasked| std::io::copy(&mut decompress_beyond(unasked, packed.as_slice()).unwrap(), &mut std::io::sink());
+        assert_eq!(read(16 << 20).unwrap(), 16 << 20);
+        let error = read(1 << 20).unwrap_err();
+        assert!(error.to_string().contains("200 times its compressed size"), "{error}");
     }
 
     #[test]

@@ -240,7 +240,8 @@ fn processes_in(namespace: &str) -> Vec<(i32, String)> {
 }
 
 impl Answer {
-    fn of(output: &Output) -> Self {
+    /// Of a command that has ended.
+    pub fn of(output: &Output) -> Self {
         use std::os::unix::process::ExitStatusExt;
         let code = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

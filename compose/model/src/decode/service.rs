@@ -13,6 +13,9 @@ use crate::project::{
 };
 use crate::{Diagnostic, envfile, units};
 
+/// Of one project; a host has not many more to give, and ranges are short to write.
+pub(super) const MAX_PORTS: usize = 65_536;
+
 const KNOWN: [&str; 91] = [
     "annotations",
     "attach",
@@ -428,6 +431,10 @@ fn networking(section: &mut Section<'_, '_>, service: &mut Service) {
     }
     for node in section.items("ports") {
         service.ports.extend(ports::decode(section, node));
+        if service.ports.len() > MAX_PORTS {
+            section.fault(node, format!("services.{}.ports: more than {MAX_PORTS} ports", service.name));
+            break;
+        }
     }
     service.expose = section.strings("expose");
     service.links = section.strings("links");

@@ -1,6 +1,7 @@
 //! Starting a container: network, files, bundle, monitor; in this order, and undone in reverse.
 
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -109,7 +110,7 @@ impl Engine {
             id: record.id.clone(),
             bundle: paths.directory.clone(),
             rootfs: Rootfs::Overlay {
-                lower: view.lower.clone(),
+                lower: self.layers(paths, view).doing(doing)?,
                 upper: paths.directory.join("upper"),
                 work: paths.directory.join("work"),
             },
@@ -123,6 +124,16 @@ impl Engine {
             // Made a moment ago, for this start alone.
             let _ = rcompose_sys::atomic::remove_tree(&paths.state);
         })
+    }
+
+    /// The layers of an image; an overlay wants one even where the image has none.
+    fn layers(&self, paths: &Paths, view: &View) -> std::io::Result<Vec<PathBuf>> {
+        if !view.lower.is_empty() {
+            return Ok(view.lower.clone());
+        }
+        let empty = paths.directory.join("empty");
+        std::fs::create_dir_all(&empty)?;
+        Ok(vec![empty])
     }
 
     fn log_target(&self, record: &Record) -> Result<Option<LogTarget>, EngineError> {
