@@ -61,6 +61,25 @@ fn progress_goes_where_and_how_variables_say() {
 }
 
 #[test]
+fn no_more_is_done_at_a_time_than_a_variable_says() {
+    let service = |name: &str| format!("{name}: {{image: 'rootfs:/', init: true, command: [sleep, infinity]}}");
+    let place = scratch(&format!("services: {{{}}}", ["a", "b", "c", "d"].map(service).join(", ")));
+    let alone = |lines: &str| {
+        let lines: Vec<&str> = lines.lines().collect();
+        lines.chunks(2).all(|pair| pair.len() == 2 && pair[0].rsplit_once(' ').unwrap().0 == pair[1].rsplit_once(' ').unwrap().0)
+    };
+    let limited = [("COMPOSE_PARALLEL_LIMIT", "1")];
+    let answer = place.run_with(&limited, &["-p", "x", "up", "-d"]);
+    assert!(answer.code == 0 && alone(&answer.stderr), "{}", answer.stderr);
+    let answer = place.run(&["-p", "x", "--parallel", "1", "down"]);
+    assert!(answer.code == 0 && alone(&answer.stderr), "{}", answer.stderr);
+    let answer = place.run_with(&limited, &["-p", "x", "--parallel", "-1", "up", "-d"]);
+    assert!(answer.code == 0 && !alone(&answer.stderr), "{}", answer.stderr);
+    place.run(&["-p", "x", "down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
 fn orphans_are_removed_or_passed_over_as_variables_say() {
     let place = scratch(&STACK.replace("a:", "gone:"));
     place.run(&["-p", "x", "up", "-d"]).success();

@@ -52,6 +52,9 @@ pub(crate) struct Global {
     /// When output is coloured
     #[arg(long, value_enum, default_value_t = Ansi::Auto, value_name = "WHEN")]
     pub(crate) ansi: Ansi,
+    /// At most so many things at a time; -1 is no limit
+    #[arg(long, value_name = "N", default_value_t = -1, hide_default_value = true, allow_negative_numbers = true)]
+    pub(crate) parallel: i64,
     /// Show what would be done, and why; change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

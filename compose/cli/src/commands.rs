@@ -21,6 +21,7 @@ mod up;
 mod version;
 mod volume;
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -148,7 +149,9 @@ async fn apply_shown(
     action: Action,
 ) -> Result<Option<String>, CommandError> {
     let mut client = Client::connect(&world.supervisor).await?;
-    let request = ApplyRequest { project_name: name.to_owned(), project, action, dry_run: world.global.dry_run };
+    // Anything below 1 is no limit.
+    let parallel = usize::try_from(world.global.parallel).ok().and_then(NonZeroUsize::new);
+    let request = ApplyRequest { project_name: name.to_owned(), project, action, dry_run: world.global.dry_run, parallel };
     let mut events = client.stream("/v1/apply", &request).await?;
     let mut made = None;
     let mut ticks = tokio::time::interval(Duration::from_millis(100));

@@ -73,6 +73,10 @@ fn fill_in_global(global: &mut Global, given: &ArgMatches, environment: &Environ
     if let Some(ansi) = choice::<Ansi>(environment, "COMPOSE_ANSI")?.filter(|_| !is_given("ansi")) {
         global.ansi = ansi;
     }
+    if let Some(text) = environment.get("COMPOSE_PARALLEL_LIMIT").filter(|text| !text.is_empty() && !is_given("parallel")) {
+        let invalid = |_| format!("invalid COMPOSE_PARALLEL_LIMIT `{text}`: expected an integer");
+        global.parallel = text.parse().map_err(invalid)?;
+    }
     global.status_on_stdout = flag(environment, "COMPOSE_STATUS_STDOUT")?.unwrap_or(false);
     // There is no menu that could be switched on; what is no answer is a mistake all the same.
     flag(environment, "COMPOSE_MENU")?;
@@ -152,6 +156,7 @@ mod tests {
     fn what_does_not_go_together_is_refused() {
         let refused = |words: &[&str], variables: &[(&str, &str)]| filled(words, variables).unwrap_err();
         assert!(refused(&["ps"], &[("COMPOSE_PROGRESS", "x")]).starts_with("invalid COMPOSE_PROGRESS `x`: expected auto, tty,"));
+        assert!(refused(&["ps"], &[("COMPOSE_PARALLEL_LIMIT", "x")]).contains("expected an integer"));
         assert!(refused(&["up"], &[("COMPOSE_REMOVE_ORPHANS", "x")]).contains("expected true or false"));
         assert!(refused(&["up", "--remove-orphans"], &[("COMPOSE_IGNORE_ORPHANS", "1")]).contains("do not go together"));
         assert!(refused(&["--progress", "tty", "ps"], &[("COMPOSE_ANSI", "never")]).contains("cannot be used with"));

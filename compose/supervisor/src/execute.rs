@@ -17,13 +17,13 @@ use rcompose_engine::{Engine, EngineError};
 use rcompose_model::Project;
 use rcompose_model::project::{PullPolicy, RestartPolicy};
 use rcompose_plan::{ContainerRef, Operation, Plan, fingerprint, labels};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 pub(crate) use request::apply;
 
 use crate::keep::blocking;
-use crate::messages::{Event, Failure, ProgressStatus};
+use crate::messages::{ApplyRequest, Event, Failure, ProgressStatus};
 use crate::supervisor::Supervisor;
 use crate::translate::{self, Part};
 
@@ -48,26 +48,29 @@ struct Run {
 }
 
 /// Carries a plan out; gives what failed.
-pub(crate) async fn execute(
-    supervisor: &Arc<Supervisor>,
-    plan: Plan,
-    project: Option<&Project>,
-    project_name: &str,
-    events: &Events,
-) -> Vec<Failure> {
+pub(crate) async fn execute(supervisor: &Arc<Supervisor>, plan: Plan, request: &ApplyRequest, events: &Events) -> Vec<Failure> {
     let run = Arc::new(Run {
         supervisor: supervisor.clone(),
-        project: project.cloned(),
-        project_name: project_name.to_owned(),
+        project: request.project.clone(),
+        project_name: request.project_name.clone(),
         events: events.clone(),
     });
+    let turns = request.parallel.map(|limit| Arc::new(Semaphore::new(limit.get())));
     let mut waiting: BTreeMap<NodeIndex, usize> =
         plan.in_order().into_iter().map(|index| (index, plan.before(index).count())).collect();
     let mut running: JoinSet<(NodeIndex, Result<(), Failure>)> = JoinSet::new();
     let mut failures = Vec::new();
     let begin = |index: NodeIndex, running: &mut JoinSet<_>| {
-        let (run, operation) = (run.clone(), plan.graph()[index].operation.clone());
-        running.spawn(async move { (index, run.carry_out(&operation).await) });
+        let (run, turns, operation) = (run.clone(), turns.clone(), plan.graph()[index].operation.clone());
+        running.spawn(async move {
+            // Who only waits takes no turn from those who work.
+            let turns = turns.filter(|_| !matches!(operation, Operation::Await { .. }));
+            let _turn = match &turns {
+                Some(turns) => turns.acquire().await.ok(),
+                None => None,
+            };
+            (index, run.carry_out(&operation).await)
+        });
     };
     let ready: Vec<NodeIndex> = waiting.iter().filter(|(_, count)| **count == 0).map(|(index, _)| *index).collect();
     ready.into_iter().for_each(|index| begin(index, &mut running));

@@ -5,6 +5,7 @@
 mod store;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use rcompose_model::Project;
 use rcompose_model::project::PullPolicy;
@@ -29,6 +30,9 @@ pub struct ApplyRequest {
     pub action: Action,
     /// Nothing is done; the plan is shown.
     pub dry_run: bool,
+    /// At most so many operations at a time.
+    #[serde(default)]
+    pub parallel: Option<NonZeroUsize>,
 }
 
 /// What is asked for.

@@ -55,7 +55,10 @@ pub(super) fn written(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()> 
         let why = match result {
             Ok(()) => String::new(),
             Err(error) => {
-                tracing::warn!(%error, "a stream ended early");
+                // Whoever asked is free to go; anything else is ours to know.
+                if error.kind() != std::io::ErrorKind::BrokenPipe {
+                    tracing::warn!(%error, "a stream ended early");
+                }
                 ascii_json(&serde_json::to_string(&Failure::of(&error)).expect("a failure has a JSON form"))
             }
         };

@@ -73,7 +73,7 @@ async fn run_plan(
         tell(events, Event::Plan { text, operations }).await;
         return Vec::new();
     }
-    execute(supervisor, plan, request.project.as_ref(), &request.project_name, events).await
+    execute(supervisor, plan, request, events).await
 }
 
 async fn bring_up(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options: &UpOptions, events: &Events) -> Vec<Failure> {
