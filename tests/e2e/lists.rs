@@ -173,6 +173,8 @@ fn kill_and_rm_say_when_there_is_nothing_to_do() {
     assert_eq!(place.run(&["rm"]).stderr, "? Going to remove shop-job-1 [yN] \n");
     let answer = place.run_on_terminal(80, &["rm"], "y\n");
     assert!(answer.stdout.contains("Container shop-job-1  Removed"), "{}", answer.stdout);
+    let answer = place.run(&["kill", "-s", "NOTHING", "web"]);
+    assert!(answer.code == 1 && answer.stderr.contains("container `shop-web-1`: invalid signal: NOTHING"), "{}", answer.stderr);
     place.run(&["kill", "-s", "TERM", "web"]).success();
     wait_for("the end of `web`", || place.run(&["ps", "-a"]).success().contains("Exited (143)").then_some(()));
     place.run(&["rm", "-fv"]).success();

@@ -221,7 +221,8 @@ impl Keeper {
 
     /// Sends a signal; one that ends a container for good cancels its policy.
     pub(crate) async fn kill(&self, id: &str, signal: &str) -> Result<(), EngineError> {
-        let invalid = || EngineError::Invalid { container: id.to_owned(), text: format!("invalid signal: {signal}") };
+        let name = || self.engine.get(id).map_or_else(|_| id.to_owned(), |container| container.record.spec.name);
+        let invalid = || EngineError::Invalid { container: name(), text: format!("invalid signal: {signal}") };
         let signal = parse_signal(signal).ok_or_else(invalid)?;
         self.ask(id, |answer| Message::Kill { signal, answer }).await
     }
