@@ -1,8 +1,12 @@
 //! The examples do what their READMEs say.
 
+mod registry;
+
 use std::path::{Path, PathBuf};
 
 use rcompose_harness::{Scratch, wait_for};
+
+use registry::Registry;
 
 fn stack(name: &str) -> (Scratch, PathBuf) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/stacks").join(name);
@@ -59,5 +63,32 @@ fn scaled_answers_with_every_replica() {
     place.run_in(&folder, &["up", "-d", "--scale", "worker=5"]).success();
     addresses(5);
     place.run_in(&folder, &["down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
+fn postgres_redis_web_keeps_visits_over_a_down() {
+    let (mut place, folder) = stack("postgres-redis-web");
+    let registry = Registry::start(&mut place);
+    let visit = || {
+        let ask = "import urllib.request; print(urllib.request.urlopen(\"http://127.0.0.1:8080\").read().decode())";
+        place.inside(&["python3", "-c", ask])
+    };
+    let up = place.run_in(&folder, &["up", "-d", "--wait"]);
+    assert!(up.stderr.contains("Image postgres:15 Pulled"), "{}", up.stderr);
+    up.success();
+    assert_eq!(visit().trim(), "Visit number 1, 1 rows in the database");
+    place.run_in(&folder, &["restart", "cache", "db"]).success();
+    place.run_in(&folder, &["up", "-d", "--wait"]).success();
+    assert_eq!(visit().trim(), "Visit number 2, 2 rows in the database");
+    place.run_in(&folder, &["down"]).success();
+    // What was pulled is there: nobody is asked again.
+    drop(registry);
+    place.run_in(&folder, &["up", "-d", "--wait"]).success();
+    assert_eq!(visit().trim(), "Visit number 3, 3 rows in the database");
+    let query = ["exec", "-T", "db", "psql", "--username=postgres", "--tuples-only", "--no-align", "visits", "--command"];
+    let numbers = place.run_in(&folder, &[&query[..], &["SELECT number FROM visit ORDER BY at"]].concat()).success();
+    assert_eq!(numbers, "1\n2\n3\n");
+    place.run_in(&folder, &["down", "-v"]).success();
     place.check_nothing_is_left();
 }

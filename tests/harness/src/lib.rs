@@ -16,6 +16,8 @@ pub struct Scratch {
     program: PathBuf,
     folder: PathBuf,
     namespace: String,
+    /// Variables that the program gets besides its roots.
+    environment: Vec<(String, String)>,
 }
 
 /// What a command came to.
@@ -36,7 +38,7 @@ impl Scratch {
         let name = format!("rct{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(folder.join("project")).expect("a folder can be made");
-        let scratch = Self { program: program.into(), folder, namespace: name.clone() };
+        let scratch = Self { program: program.into(), folder, namespace: name.clone(), environment: Vec::new() };
         // A mount namespace of the tests' own would hide the pins of `ip netns` from this process: the host's is used.
         scratch.command("ip", &["netns", "add", &name]);
         scratch.inside(&["ip", "link", "set", "lo", "up"]);
@@ -70,10 +72,23 @@ impl Scratch {
         self.command("nsenter", &[&[network.as_str(), "--"], words].concat())
     }
 
-    fn prepare(&self, folder: &Path, arguments: &[&str]) -> Command {
+    /// A program of the host, to be run in the place's network in a way of one's own.
+    pub fn command_in_network(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
-        command.arg(self.network()).arg("--").arg(&self.program).args(arguments);
+        command.arg(self.network()).arg("--").arg(program);
         command
+    }
+
+    /// Sets a variable for every run of the program from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn prepare(&self, folder: &Path, arguments: &[&str]) -> Command {
+        let mut command = self.command_in_network(&self.program);
+        command.args(arguments);
+        command
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(folder)
             .env("RCOMPOSE_ROOT", self.folder.join("data"))
             .env("RCOMPOSE_RUN_ROOT", self.folder.join("run"));
