@@ -28,6 +28,12 @@ pub struct DeviceRule {
     pub make: bool,
 }
 
+impl DeviceRule {
+    fn matches_everything(&self) -> bool {
+        self.kind.is_none() && self.major.is_none() && self.minor.is_none() && self.read && self.write && self.make
+    }
+}
+
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Instruction {
@@ -61,6 +67,10 @@ fn program(rules: &[DeviceRule]) -> Vec<Instruction> {
     ];
     for rule in rules.iter().rev() {
         program.extend(block(rule));
+        // The kernel refuses a program with a part that is never reached.
+        if rule.matches_everything() {
+            return program;
+        }
     }
     program.extend([instruction(MOVE, 0, 0, 0, 0), instruction(EXIT, 0, 0, 0, 0)]);
     program
@@ -201,5 +211,16 @@ mod tests {
         assert_eq!(run(&[make_any], 1, make | read, 8, 0), 0);
         assert_eq!(run(&[null, not_null], 2, read, 1, 3), 0);
         assert_eq!(run(&[], 2, read, 1, 3), 0);
+    }
+
+    #[test]
+    fn has_no_part_that_is_never_reached() {
+        let all = DeviceRule { allow: false, kind: None, major: None, minor: None, read: true, write: true, make: true };
+        let null = DeviceRule { allow: true, kind: Some(DeviceKind::Character), major: Some(1), minor: Some(3), ..all };
+        let everything = DeviceRule { allow: true, ..all };
+        assert_eq!(program(&[all, null]), [program(&[null])[..program(&[null]).len() - 2].to_vec(), block(&all)].concat());
+        assert_eq!(program(&[all, null, everything]), program(&[everything]));
+        assert_eq!(run(&[all, null], 2, 2, 1, 3), 1);
+        assert_eq!(run(&[all, null], 1, 2, 8, 0), 0);
     }
 }

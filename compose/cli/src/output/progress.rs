@@ -143,6 +143,8 @@ impl Progress {
         } else {
             rustix::termios::tcgetwinsize(std::io::stderr()).ok()
         };
+        // A serial line has a size of nothing.
+        let size = size.filter(|size| size.ws_col > 0 && size.ws_row > 0);
         let columns = size.map_or(80, |size| usize::from(size.ws_col)).max(20);
         let height = size.map_or(24, |size| usize::from(size.ws_row)).max(5);
         let done = self.rows.iter().filter(|row| row.ended.is_some()).count();

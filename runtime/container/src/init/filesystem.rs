@@ -137,9 +137,7 @@ impl Mask {
     fn hide(&mut self, path: &str) -> Result<(), Box<dyn std::error::Error>> {
         let Some(target) = open_handle(path)? else { return Ok(()) };
         if file_type(&target)? == FileType::Directory {
-            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-            let clone = open_tree(self.empty()?, "", flags)?;
-            attach(&clone, &target)?;
+            self.hide_directory(&target)?;
         } else {
             let null = super::open_null()?;
             rustix::mount::mount_bind(proc_path(&null), proc_path(&target))?;
@@ -147,20 +145,29 @@ impl Mask {
         Ok(())
     }
 
-    /// One tmpfs for all: a superblock each would cost more than everything else here.
-    fn empty(&mut self) -> rustix::io::Result<&OwnedFd> {
-        if self.empty.is_none() {
-            let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-            fsconfig_set_string(&context, "nr_inodes", "2")?;
-            fsconfig_set_string(&context, "mode", "755")?;
-            fsconfig_set_flag(&context, "ro")?;
-            fsconfig_create(&context)?;
-            let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
-                | MountAttrFlags::MOUNT_ATTR_NOSUID
-                | MountAttrFlags::MOUNT_ATTR_NODEV
-                | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-            self.empty = Some(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?);
+    /// One tmpfs for all: a superblock each would cost more than everything else here. It lies over the first directory itself;
+    /// only what is attached can be cloned for the others before Linux 6.15.
+    fn hide_directory(&mut self, target: &OwnedFd) -> rustix::io::Result<()> {
+        if let Some(empty) = &self.empty {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+            return attach(&open_tree(empty, "", flags)?, target);
         }
-        self.empty.as_ref().ok_or(Errno::NOENT)
+        let empty = empty_directory()?;
+        attach(&empty, target)?;
+        self.empty = Some(empty);
+        Ok(())
     }
+}
+
+fn empty_directory() -> rustix::io::Result<OwnedFd> {
+    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, "nr_inodes", "2")?;
+    fsconfig_set_string(&context, "mode", "755")?;
+    fsconfig_set_flag(&context, "ro")?;
+    fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
