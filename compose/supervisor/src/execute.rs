@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petgraph::stable_graph::NodeIndex;
+use rcompose_engine::image::PullProgress;
 use rcompose_engine::network::NetworkSpec;
 use rcompose_engine::volume::VolumeSpec;
 use rcompose_engine::{Engine, EngineError};
@@ -230,7 +231,15 @@ impl Run {
         }
         let id = format!("Image {reference}");
         progress(&self.events, &id, "Pulling", ProgressStatus::Working).await;
-        self.supervisor.pull(reference).await?;
+        let tell = |at: PullProgress| {
+            let (done, total) = match at {
+                PullProgress::Downloading { done, total } => (done, total),
+                PullProgress::Unpacking => (0, 0),
+            };
+            // A client that does not read misses how far it was, not how it ended.
+            let _ = self.events.try_send(Event::Transfer { id: id.clone(), done, total });
+        };
+        self.supervisor.pull(reference, tell).await?;
         progress(&self.events, &id, "Pulled", ProgressStatus::Done).await;
         Ok(())
     }

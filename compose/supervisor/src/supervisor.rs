@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use rcompose_engine::image::ImageConfig;
+use rcompose_engine::image::PullProgress;
 use rcompose_engine::{Container, Engine, EngineError, State};
 use rcompose_model::Project;
 use rcompose_model::project::Service;
@@ -61,9 +62,9 @@ impl Supervisor {
     }
 
     /// Pulls an image.
-    pub(crate) async fn pull(&self, name: &str) -> Result<(), Failure> {
+    pub(crate) async fn pull(&self, name: &str, progress: impl Fn(PullProgress) + Send + Sync) -> Result<(), Failure> {
         let reference: rcompose_engine::image::Reference = name.parse().map_err(|error| Failure::of(&error))?;
-        let pulled = self.engine.images().pull(&reference, &self.registries, |_| {}).await;
+        let pulled = self.engine.images().pull(&reference, &self.registries, progress).await;
         pulled.map(drop).map_err(|error| {
             let mut failure = Failure::of(&error);
             failure.causes.insert(0, failure.message);

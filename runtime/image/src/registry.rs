@@ -10,6 +10,9 @@ mod transport;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -34,17 +37,34 @@ pub struct RegistryConfig {
 }
 
 /// How far a pull is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PullProgress {
-    /// Layers that are there.
-    pub layers_done: usize,
-    /// Layers of the image.
-    pub layers: usize,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullProgress {
+    /// Layers come, as they are sent.
+    Downloading {
+        /// Bytes that are there.
+        done: u64,
+        /// Bytes of all layers that were missing.
+        total: u64,
+    },
+    /// They are all there, and are taken apart.
+    Unpacking,
 }
+
+/// How often it is told how far a download is.
+const TOLD_EVERY: Duration = Duration::from_millis(100);
 
 /// Why an image could not be pulled.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
+    /// Neither a mirror nor the registry itself.
+    #[error("no mirror has it either ({})", mirrors.join("; "))]
+    Mirrors {
+        /// Why not, one by one.
+        mirrors: Vec<String>,
+        /// Why not the registry.
+        #[source]
+        source: Box<PullError>,
+    },
     /// The way to the registry.
     #[error("failed to reach registry {registry}")]
     Unreachable {
@@ -147,14 +167,17 @@ impl Store {
         progress: impl Fn(PullProgress) + Send + Sync,
     ) -> Result<Image, PullError> {
         let transport = Transport::new(config)?;
-        let mut last = None;
-        for endpoint in Endpoint::of(reference, config)? {
+        let mut mirrors = Vec::new();
+        let mut endpoints = Endpoint::of(reference, config)?.into_iter().peekable();
+        loop {
+            let endpoint = endpoints.next().expect("a reference has at least its own registry");
             match self.pull_from(&transport, &endpoint, reference, &progress).await {
                 Ok(image) => return Ok(image),
-                Err(error) => last = Some(error),
+                Err(error) if endpoints.peek().is_some() => mirrors.push(told(&endpoint.registry, &error)),
+                Err(error) if mirrors.is_empty() => return Err(error),
+                Err(error) => return Err(PullError::Mirrors { mirrors, source: Box::new(error) }),
             }
         }
-        Err(last.expect("a reference has at least its own registry"))
     }
 
     async fn pull_from(
@@ -194,31 +217,37 @@ impl Store {
             .filter(|(_, diff_id)| !self.layer_path(diff_id).is_dir())
             .map(|(layer, _)| layer)
             .collect();
-        let layers = manifest.layers.len();
-        let mut done = layers - missing.len();
-        progress(PullProgress { layers_done: done, layers });
+        let (done, total) = (Arc::new(AtomicU64::new(0)), missing.iter().map(|layer| layer.size).sum());
+        let mut ticks = tokio::time::interval(TOLD_EVERY);
         let mut waiting = missing.into_iter().cloned().collect::<std::collections::VecDeque<_>>();
         let mut running: JoinSet<Result<(String, PathBuf), PullError>> = JoinSet::new();
         loop {
             while running.len() < AT_ONCE
                 && let Some(layer) = waiting.pop_front()
             {
-                let (transport, endpoint) = (transport.clone(), endpoint.clone());
+                let (transport, endpoint, done) = (transport.clone(), endpoint.clone(), done.clone());
                 let path = scratch.path().join(layer.digest.hex());
                 running.spawn(async move {
-                    transport.download(&endpoint, &layer.digest, layer.size, &path).await?;
+                    transport.download(&endpoint, &layer.digest, layer.size, &path, &done).await?;
                     Ok((layer.digest.hex().to_owned(), path))
                 });
             }
-            let Some(fetched) = running.join_next().await else { break };
+            let fetched = tokio::select! {
+                // A task that has ended stays in its set until it is asked for.
+                fetched = running.join_next() => fetched,
+                _ = ticks.tick() => {
+                    progress(PullProgress::Downloading { done: done.load(Ordering::Relaxed), total });
+                    continue;
+                }
+            };
+            let Some(fetched) = fetched else { break };
             let (name, path) = match fetched {
                 Ok(result) => result?,
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             };
             members.insert(name, path);
-            done += 1;
-            progress(PullProgress { layers_done: done, layers });
         }
+        progress(PullProgress::Unpacking);
         self.unpack(&description, &names, &members, reference)
     }
 
@@ -271,6 +300,12 @@ impl Store {
         }
         Err(mismatch(&wanted, "lists of images are nested too deep".to_owned()))
     }
+}
+
+/// An error in one line, with everything behind it.
+fn told(registry: &str, error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    format!("{registry}: {}", causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, PullError> {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use rcompose_supervisor::messages::{Event, ProgressStatus};
 use unicode_width::UnicodeWidthStr;
 
+use super::words::bytes;
 use super::{tell, warn_text};
 use crate::arguments::{Ansi, Global, Progress as Mode};
 
@@ -82,6 +83,14 @@ impl Progress {
                 self.erase();
                 self.draw();
             }
+            (_, Event::Transfer { id, .. }) if !self.pulls && id.starts_with("Image ") => {}
+            (Mode::Tty, Event::Transfer { id, done, total }) => {
+                self.update(id, &transfer(*done, *total), ProgressStatus::Working);
+                self.erase();
+                self.draw();
+            }
+            // Lines that stay say what happened, not how far it is.
+            (_, Event::Transfer { .. }) => {}
             (_, Event::Progress { id, text, .. }) => {
                 let prefix = if self.dry_run { " DRY-RUN MODE - " } else { " " };
                 self.say(&format!("{prefix}{id} {text}\n"));
@@ -112,6 +121,13 @@ impl Progress {
                 "dry-run": self.dry_run, "id": id, "status": status, "text": text,
             });
             self.say(&format!("{line}\n"));
+        } else if let Event::Transfer { id, done, total } = event {
+            let percent = done.saturating_mul(100).checked_div(*total).unwrap_or(100);
+            let line = serde_json::json!({
+                "dry-run": self.dry_run, "id": id, "status": "Working", "text": transfer(*done, *total),
+                "current": done, "total": total, "percent": percent,
+            });
+            tell(&format!("{line}\n"));
         } else if let Event::Warning { text } = event {
             self.say(&format!("{}\n", serde_json::json!({ "level": "warning", "msg": text })));
         }
@@ -177,5 +193,12 @@ impl Progress {
         }
         let gap = " ".repeat(room.saturating_sub(body.width()) + 1);
         if self.colour { format!("\u{1b}[{colour}m{body}\u{1b}[0m{gap}{time}") } else { format!("{body}{gap}{time}") }
+    }
+}
+
+fn transfer(done: u64, total: u64) -> String {
+    match total {
+        0 => "Extracting".to_owned(),
+        total => format!("Pulling {} of {}", bytes(done), bytes(total)),
     }
 }

@@ -72,7 +72,7 @@ pub(super) async fn save(State(supervisor): State<Shared>, Json(request): Json<S
 }
 
 pub(super) async fn pull(State(supervisor): State<Shared>, Json(named): Json<Named>) -> Result<Json<String>, Refusal> {
-    supervisor.pull(&named.name).await?;
+    supervisor.pull(&named.name, |_| {}).await?;
     let reference: Reference = named.name.parse().map_err(|error| Failure::of(&error))?;
     Ok(Json(reference.to_string()))
 }

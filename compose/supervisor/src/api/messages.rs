@@ -146,6 +146,15 @@ pub enum Event {
         /// Whether it is still going on.
         status: ProgressStatus,
     },
+    /// How far a pull is that was told to be under way.
+    Transfer {
+        /// `Image redis:7`.
+        id: String,
+        /// Bytes that are there.
+        done: u64,
+        /// Bytes in all; 0 when they are there and are taken apart.
+        total: u64,
+    },
     /// Something to know.
     Warning {
         /// What.

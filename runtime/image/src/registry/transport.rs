@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +18,29 @@ use crate::{Digest, Reference};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a request is tried.
 const ATTEMPTS: u32 = 4;
+
+/// Bytes of one blob in a count of many; those of an attempt that fails do not count.
+struct Received<'a> {
+    all: &'a AtomicU64,
+    count: u64,
+}
+
+impl Received<'_> {
+    fn add(&mut self, bytes: u64) {
+        self.count += bytes;
+        self.all.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn keep(mut self) {
+        self.count = 0;
+    }
+}
+
+impl Drop for Received<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.count, Ordering::Relaxed);
+    }
+}
 
 /// Where a repository is.
 #[derive(Debug, Clone)]
@@ -114,13 +138,21 @@ impl Transport {
     }
 
     /// A blob into a file; whole and right, or an error.
-    pub(super) async fn download(&self, endpoint: &Endpoint, digest: &Digest, size: u64, path: &Path) -> Result<(), PullError> {
+    /// `done` counts the bytes that are there, of this blob and others.
+    pub(super) async fn download(
+        &self,
+        endpoint: &Endpoint,
+        digest: &Digest,
+        size: u64,
+        path: &Path,
+        done: &AtomicU64,
+    ) -> Result<(), PullError> {
         let mut last = None;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(Duration::from_millis(200) * 2_u32.pow(attempt)).await;
             }
-            match self.download_once(endpoint, digest, size, path).await {
+            match self.download_once(endpoint, digest, size, path, done).await {
                 Ok(()) => return Ok(()),
                 Err(error @ PullError::Unreachable { .. }) => last = Some(error),
                 Err(error) => return Err(error),
@@ -129,26 +161,36 @@ impl Transport {
         Err(last.expect("at least one attempt was made"))
     }
 
-    async fn download_once(&self, endpoint: &Endpoint, digest: &Digest, size: u64, path: &Path) -> Result<(), PullError> {
+    async fn download_once(
+        &self,
+        endpoint: &Endpoint,
+        digest: &Digest,
+        size: u64,
+        path: &Path,
+        done: &AtomicU64,
+    ) -> Result<(), PullError> {
         let response = self.get(endpoint, &endpoint.blob(digest), "").await?;
         let mut body = response.bytes_stream();
         let mut file = std::fs::File::create(path).map_err(PullError::Write)?;
-        let (mut hash, mut count) = (Sha256::new(), 0_u64);
+        let (mut hash, mut received) = (Sha256::new(), Received { all: done, count: 0 });
         let mismatch =
             |why: String| PullError::Mismatch { registry: endpoint.registry.clone(), expected: digest.to_string(), why };
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|source| unreachable_registry(endpoint, source))?;
-            count += chunk.len() as u64;
-            if count > size {
+            received.add(chunk.len() as u64);
+            if received.count > size {
                 return Err(mismatch(format!("it is longer than {size} bytes")));
             }
             hash.update(&chunk);
             file.write_all(&chunk).map_err(PullError::Write)?;
         }
         let found = Digest::from_hash(&hash.finalize());
-        match (count == size, found == *digest) {
-            (true, true) => Ok(()),
-            (false, _) => Err(mismatch(format!("it has {count} bytes instead of {size}"))),
+        match (received.count == size, found == *digest) {
+            (true, true) => {
+                received.keep();
+                Ok(())
+            }
+            (false, _) => Err(mismatch(format!("it has {} bytes instead of {size}", received.count))),
             (true, false) => Err(mismatch("its content has another digest".to_owned())),
         }
     }
