@@ -160,6 +160,9 @@ pub fn prepare(spec: Spec, bundle: &Path, rootfs: Rootfs) -> Result<Prepared, In
     settings::check(process, linux)?;
     let confinement = Confinement::of(process, linux)?;
     let (new, joined) = namespaces(linux)?;
+    if linux.sysctl.keys().any(|name| name.starts_with("net")) && settings::is_hosts_network(&joined)? {
+        return Err(invalid("sysctls of the network: the namespace that is joined is the host's"));
+    }
     let root = bundle.join(&root.path);
     let trees = mounts::open_propagating(&spec.mounts)?;
     Ok(Prepared { confinement, joined, trees, new, root, rootfs, spec })

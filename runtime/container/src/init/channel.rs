@@ -97,6 +97,15 @@ impl ChildEnd {
         self.wait_for(START)
     }
 
+    /// Tells whether the parent still holds its end.
+    pub(super) fn is_open(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut ends = [PollFd::new(&self.socket, PollFlags::empty())];
+        let asked = poll(&mut ends, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        // A policy that forbids to ask is no sign of an end.
+        asked.is_err() || !ends[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+    }
+
     fn wait_for(&self, word: u8) -> bool {
         let mut buffer = [0; 1];
         matches!(socket::receive(&self.socket, &mut buffer), Ok((1, _)) if buffer[0] == word)

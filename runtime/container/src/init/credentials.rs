@@ -22,8 +22,9 @@ pub(super) struct Identity {
     pub(super) home: String,
 }
 
-/// A file of users or groups is at most this large.
+/// A file of users or groups is at most this large, and a line of it.
 const FILE_LIMIT: u64 = 10 << 20;
+const LINE_LIMIT: usize = 1 << 20;
 
 /// Resolves the user inside the root that this process is in.
 pub(super) fn resolve(user: &User) -> StepResult<Identity> {
@@ -119,6 +120,9 @@ struct Row<'a> {
 impl Table {
     fn read(root: &Root, path: &str) -> StepResult<Self> {
         match root.read_regular(path, FILE_LIMIT) {
+            Ok(bytes) if bytes.split(|&byte| byte == b'\n').any(|line| line.len() > LINE_LIMIT) => {
+                Err(failure(&format!("cannot use {path} of the image: a line is longer than {LINE_LIMIT} bytes")))
+            }
             Ok(bytes) => Ok(Self { text: String::from_utf8_lossy(&bytes).into_owned() }),
             Err(error) if error.is_not_found() => Ok(Self { text: String::new() }),
             Err(error) => Err(failure(&format!("cannot use {path} of the image: {error}"))),
@@ -200,6 +204,20 @@ mod tests {
         check("77", 77, 0, &[0], "/");
         check("77:29", 77, 29, &[29], "/");
         check("", 0, 0, &[0], "/root");
+    }
+
+    #[test]
+    fn files_of_users_are_regular_and_bounded() {
+        let folder = TempDir::new().unwrap();
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        let passwd = folder.path().join("etc/passwd");
+        let read = || Table::read(&Root::open(folder.path()).unwrap(), "/etc/passwd").map(|_| ()).map_err(|error| error.text);
+        std::fs::write(&passwd, vec![b'x'; LINE_LIMIT + 1]).unwrap();
+        assert!(read().unwrap_err().contains("a line is longer"));
+        std::fs::remove_file(&passwd).unwrap();
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &passwd, fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        assert!(read().unwrap_err().contains("EINVAL"));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Device nodes and links of `/dev`.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use rcompose_sys::beneath::Root;
+use rcompose_sys::beneath::{Root, proc_path};
 use rcompose_sys::error::Context;
 use rcompose_sys::{Error, Result};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, makedev};
@@ -49,7 +49,8 @@ pub(super) fn create(root: &Root, prepared: &Prepared) -> StepResult<()> {
 
 fn fill(root: &Root, dev: &OwnedFd, prepared: &Prepared) -> StepResult<()> {
     for (name, major, minor) in DEFAULT {
-        node(dev, name, FileType::CharacterDevice, (major, minor), 0o666).doing(|| format!("failed to make /dev/{name}"))?;
+        let made = node(dev, name, FileType::CharacterDevice, (major, minor), 0o666);
+        drop(made.doing(|| format!("failed to make /dev/{name}"))?);
     }
     for (name, target) in LINKS {
         match rustix::fs::symlinkat(target, dev, name) {
@@ -78,30 +79,56 @@ fn asked(root: &Root, device: &Device) -> Result<()> {
     }
     let (parent, name) = root.open_parent(path)?;
     let name = name.to_string_lossy();
-    node(&parent, &name, kind, (device.major, device.minor), device.file_mode.unwrap_or(0o666))?;
+    let mode = device.file_mode.unwrap_or(0o666);
+    let made = node(&parent, &name, kind, (device.major, device.minor), mode)?;
+    // By descriptor: where the node lies in a volume, others may exchange what the name stands for.
     let owner = (device.uid.map(Uid::from_raw), device.gid.map(Gid::from_raw));
-    rustix::fs::chownat(&parent, name.as_ref(), owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW)
-        .during("fchownat", || device.path.clone())
+    rustix::fs::chownat(&made, "", owner.0, owner.1, AtFlags::EMPTY_PATH).during("fchownat", || device.path.clone())?;
+    rustix::fs::chmod(proc_path(&made), Mode::from_raw_mode(mode)).during("fchmodat", || device.path.clone())
 }
 
-fn node(parent: &OwnedFd, name: &str, kind: FileType, (major, minor): (u32, u32), mode: u32) -> Result<()> {
+/// Makes a node unless it is there, and gives a handle of it, which has been looked at.
+fn node(parent: &OwnedFd, name: &str, kind: FileType, (major, minor): (u32, u32), mode: u32) -> Result<OwnedFd> {
     let number = makedev(major, minor);
     match rustix::fs::mknodat(parent, name, kind, Mode::from_raw_mode(mode), number) {
-        Ok(()) => Ok(()),
-        Err(Errno::EXIST) => {
-            let about = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).during("fstatat", || name.to_owned())?;
-            let same = FileType::from_raw_mode(about.st_mode) == kind && (kind == FileType::Fifo || about.st_rdev == number);
-            if same { Ok(()) } else { Err(Error::new("mknodat", name.to_owned(), Errno::EXIST)) }
-        }
-        Err(errno) => Err(Error::new("mknodat", format!("{name:?}, {major}:{minor}"), errno)),
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(Error::new("mknodat", format!("{name:?}, {major}:{minor}"), errno)),
     }
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::openat(parent, name, flags, Mode::empty()).during("openat", || format!("{name:?}, O_PATH"))?;
+    let about = rustix::fs::fstat(&made).during("fstat", || name.to_owned())?;
+    let same = FileType::from_raw_mode(about.st_mode) == kind && (kind == FileType::Fifo || about.st_rdev == number);
+    if same { Ok(made) } else { Err(Error::new("mknodat", name.to_owned(), Errno::EXIST)) }
+}
+
+/// Lets go of the host's `/dev/null` where that is standard input: root inside could change its mode for everybody.
+/// Where the container has none, a pipe without a writer is as empty.
+pub(super) fn leave_null_of_host() -> StepResult<()> {
+    let what = || "failed to give the process a null device".to_owned();
+    if !is_null(rustix::stdio::stdin()).doing(what)? {
+        return Ok(());
+    }
+    match open_null() {
+        Ok(null) => rustix::stdio::dup2_stdin(&null).doing(what),
+        Err(_) => {
+            let (reader, _) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).doing(what)?;
+            rustix::stdio::dup2_stdin(&reader).doing(what)
+        }
+    }
+}
+
+fn is_null(handle: impl AsFd) -> rustix::io::Result<bool> {
+    let about = rustix::fs::fstat(handle)?;
+    Ok(FileType::from_raw_mode(about.st_mode) == FileType::CharacterDevice && about.st_rdev == makedev(1, 3))
 }
 
 /// `/dev/null`, checked to be that: what hides files of /proc must not be something else (CVE-2025-31133).
 pub(super) fn open_null() -> Result<File> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let null = rustix::fs::open("/dev/null", flags, Mode::empty()).during("open", || "\"/dev/null\"".to_owned())?;
-    let about = rustix::fs::fstat(&null).during("fstat", || "\"/dev/null\"".to_owned())?;
-    let is_null = FileType::from_raw_mode(about.st_mode) == FileType::CharacterDevice && about.st_rdev == makedev(1, 3);
-    if is_null { Ok(null.into()) } else { Err(Error::new("open", "\"/dev/null\": not the null device", Errno::INVAL)) }
+    if is_null(&null).during("fstat", || "\"/dev/null\"".to_owned())? {
+        Ok(null.into())
+    } else {
+        Err(Error::new("open", "\"/dev/null\": not the null device", Errno::INVAL))
+    }
 }

@@ -1,8 +1,9 @@
 //! Names, kernel parameters and limits.
 
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
+use rcompose_sys::namespace::Kinds;
 use rustix::fs::{Mode, OFlags};
 
 use super::steps::{Doing, StepResult};
@@ -48,6 +49,15 @@ fn check_sysctl(name: &str, linux: &Linux) -> Result<(), InitError> {
     if allowed { Ok(()) } else { Err(invalid(format!("sysctl `{name}` is not in a namespace of the container"))) }
 }
 
+/// Tells whether the network that is joined is the one that this process, on the host, is in.
+pub(super) fn is_hosts_network(joined: &[(Kinds, OwnedFd)]) -> Result<bool, InitError> {
+    let Some((_, network)) = joined.iter().find(|(kind, _)| *kind == Kinds::NETWORK) else { return Ok(false) };
+    let failed = |errno| invalid(format!("failed to compare network namespaces: {errno}"));
+    let own = rustix::fs::stat("/proc/self/ns/net").map_err(failed)?;
+    let other = rustix::fs::fstat(network).map_err(failed)?;
+    Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
+}
+
 /// Sets host name and domain name.
 pub(super) fn apply_names(prepared: &Prepared) -> StepResult<()> {
     if !prepared.has_own(NamespaceKind::Uts) {
@@ -86,20 +96,24 @@ pub(super) fn is_proc(handle: impl AsFd) -> rustix::io::Result<bool> {
     Ok(rustix::fs::fstatfs(handle)?.f_type == PROC_SUPER_MAGIC)
 }
 
-/// Sets resource limits, the file mode mask and how willingly the kernel kills.
+/// Sets resource limits and the file mode mask.
 pub(super) fn apply_limits(process: &Process) -> StepResult<()> {
     for limit in &process.rlimits {
         let number = limit_number(&limit.kind).ok_or("unknown").doing(|| limit.kind.clone())?;
         rcompose_sys::privilege::set_limit(number, limit.soft, limit.hard).doing(|| format!("failed to set {}", limit.kind))?;
     }
-    // The monitor protects itself; the container is not to inherit that.
+    rustix::process::umask(Mode::from_raw_mode(process.user.umask.unwrap_or(0o022)));
+    Ok(())
+}
+
+/// Sets how willingly the kernel kills. The monitor protects itself; the container is not to inherit that.
+pub(super) fn apply_oom_score(process: &Process) -> StepResult<()> {
     let score = process.oom_score_adj.unwrap_or(0).to_string();
     if let Err(error) = write_to_proc("/proc/self/oom_score_adj", &score)
         && process.oom_score_adj.is_some()
     {
         return Err(error).doing(|| format!("failed to set oom_score_adj to {score}"));
     }
-    rustix::process::umask(Mode::from_raw_mode(process.user.umask.unwrap_or(0o022)));
     Ok(())
 }
 

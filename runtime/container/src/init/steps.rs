@@ -48,6 +48,8 @@ fn build_and_run(prepared: &Prepared, own_cgroup: bool, stdio: Stdio, channel: &
     // Descriptors of the monitor stay out of the container, whatever happens before execve.
     let io = stdio_onto_standard(stdio).doing(|| "failed to set up input and output".to_owned())?;
     exec::close_on_exec_from(3).doing(|| "failed to mark descriptors".to_owned())?;
+    // Through the host's /proc, which nobody inside has touched.
+    settings::apply_oom_score(process)?;
     for (kind, namespace) in prepared.joined.iter().filter(|(kind, _)| *kind != Kinds::PID) {
         namespace::enter(namespace, *kind).doing(|| "failed to join a namespace".to_owned())?;
     }
@@ -66,6 +68,7 @@ fn build_and_run(prepared: &Prepared, own_cgroup: bool, stdio: Stdio, channel: &
         .doing(|| format!("failed to make the working directory `{}`", process.cwd))?;
     // From here on plain paths are paths of the container.
     filesystem::enter_root(&root)?;
+    devices::leave_null_of_host()?;
     let master = match io {
         Io::Ready => None,
         // Made from the container's own devpts, so that its name means the same inside.
@@ -92,9 +95,9 @@ fn build_and_run(prepared: &Prepared, own_cgroup: bool, stdio: Stdio, channel: &
     }
     if linux.init && prepared.has_own(NamespaceKind::Pid) {
         // The rest happens in a child; this process stays as pid 1.
-        reaper::become_init(|| become_program(process, &prepared.confinement, &user), &prepared.confinement, channel)
+        reaper::become_init(|| become_program(process, &prepared.confinement, &user, channel), &prepared.confinement, channel)
     } else {
-        become_program(process, &prepared.confinement, &user)
+        become_program(process, &prepared.confinement, &user, channel)
     }
 }
 
@@ -122,8 +125,11 @@ fn join_and_run(
     let io = stdio_onto_standard(stdio).doing(|| "failed to set up input and output".to_owned())?;
     exec::close_on_exec_from(3).doing(|| "failed to mark descriptors".to_owned())?;
     keyring::new_session().doing(|| "failed to make a session keyring".to_owned())?;
+    // Through the host's /proc: what lies over the container's, the container may have put there.
+    settings::apply_oom_score(process)?;
     // The mount namespace last: the pidfd that leads there is of no use afterwards.
     namespace::enter(target, Kinds::MOUNT).doing(|| "failed to join the container".to_owned())?;
+    devices::leave_null_of_host()?;
     let master = match io {
         Io::Ready => None,
         Io::Terminal => Some(terminal::create()?),
@@ -134,11 +140,16 @@ fn join_and_run(
     if !channel.wait_start() {
         return Err(StartError { code: 128, text: "the caller went away before the start".to_owned() });
     }
-    become_program(process, confinement, &user)
+    become_program(process, confinement, &user, channel)
 }
 
 /// Gives up what the program must not have, and becomes it.
-fn become_program(process: &Process, confinement: &Confinement, user: &credentials::Identity) -> StepResult<()> {
+fn become_program(
+    process: &Process,
+    confinement: &Confinement,
+    user: &credentials::Identity,
+    channel: &ChildEnd,
+) -> StepResult<()> {
     if process.no_new_privileges {
         privilege::set_no_new_privileges().doing(|| "failed to set no_new_privs".to_owned())?;
     } else if let Some(filter) = &confinement.filter {
@@ -162,6 +173,11 @@ fn become_program(process: &Process, confinement: &Confinement, user: &credentia
     let held = if user.uid == 0 { confinement.effective } else { 0 };
     privilege::set_capabilities(held, held, 0).doing(|| "failed to set capabilities".to_owned())?;
     privilege::clear_ambient().doing(|| "failed to clear ambient capabilities".to_owned())?;
+    // The kernel forgets it when the user or the capabilities change.
+    privilege::set_parent_death_signal(Signal::KILL.as_raw()).doing(|| "failed to tie the process to its parent".to_owned())?;
+    if !channel.is_open() {
+        return Err(StartError { code: 128, text: "the monitor went away".to_owned() });
+    }
     let environment = credentials::environment(process, user);
     let program = resolve_program(process, &environment)?;
     exec::reset_signals().doing(|| "failed to reset signals".to_owned())?;

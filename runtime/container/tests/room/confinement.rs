@@ -238,3 +238,14 @@ fn a_shared_mount_shows_the_host_what_the_container_mounts_there() {
     rustix::mount::unmount(&host, rustix::mount::UnmountFlags::DETACH).unwrap();
     stage.finish(&container);
 }
+
+#[test]
+fn standard_input_is_not_the_null_device_of_the_host() {
+    let mut stage =
+        Stage::shell("[ $(stat -c %d /dev/null) = $(stat -L -c %d /proc/self/fd/0) ] && chmod 600 /proc/self/fd/0; cat");
+    symlink("busybox", stage.path("image/bin/chmod")).unwrap();
+    stage.process().user.name = Some("root".to_owned());
+    assert_eq!(stage.run(), (0, String::new()));
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata("/dev/null").unwrap());
+    assert_eq!(mode & 0o777, 0o666);
+}
