@@ -362,7 +362,7 @@ pub struct SeccompRule {
     /// Errno of `SCMP_ACT_ERRNO`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno_ret: Option<u32>,
-    /// All have to hold.
+    /// All have to hold; any, where an argument is named twice.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<SeccompArgument>,
 }

@@ -233,10 +233,24 @@ pub(super) fn from_spec(seccomp: &spec::Seccomp) -> Result<Policy, SeccompError>
     let mut policy = Policy::new(action(&seccomp.default_action, seccomp.default_errno_ret)?);
     for rule in &seccomp.syscalls {
         let conditions = rule.args.iter().map(condition).collect::<Result<Vec<_>, _>>()?;
-        let alternative = Alternative { conditions, action: action(&rule.action, rule.errno_ret)? };
-        rule.names.iter().for_each(|name| policy.add(name, &alternative));
+        let action = action(&rule.action, rule.errno_ret)?;
+        for conditions in alternatives(conditions) {
+            let alternative = Alternative { conditions, action };
+            rule.names.iter().for_each(|name| policy.add(name, &alternative));
+        }
     }
     Ok(policy)
+}
+
+/// Conditions on different arguments have to hold together. Where one argument is named twice each condition is enough, as runc
+/// has it; so none of these lists is longer than a call has arguments.
+fn alternatives(conditions: Vec<Condition>) -> Vec<Vec<Condition>> {
+    let arguments: std::collections::BTreeSet<u32> = conditions.iter().map(|condition| condition.argument).collect();
+    if arguments.len() == conditions.len() {
+        vec![conditions]
+    } else {
+        conditions.into_iter().map(|condition| vec![condition]).collect()
+    }
 }
 
 fn action(name: &str, number: Option<u32>) -> Result<u32, SeccompError> {

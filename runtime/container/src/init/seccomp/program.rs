@@ -210,6 +210,7 @@ mod tests {
     use super::super::{built_in, policy};
     use super::*;
     use crate::init::capabilities;
+    use crate::spec;
 
     /// What the kernel would answer, computed as it does.
     fn run(filter: &Filter, architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
@@ -267,6 +268,25 @@ mod tests {
         assert_eq!(run(&filter, NATIVE, X32_BIT | 272, [0; 6]), eperm);
         assert_eq!(run(&filter, COMPAT, 310, [0; 6]), eperm);
         assert_eq!(run(&filter, COMPAT, 3, [0; 6]), policy::ALLOW);
+    }
+
+    #[test]
+    fn conditions_on_one_argument_are_alternatives_however_many_there_are() {
+        let argument = |value| spec::SeccompArgument { index: 0, value, op: "SCMP_CMP_EQ".to_owned(), ..Default::default() };
+        let policy = spec::Seccomp {
+            default_action: "SCMP_ACT_ERRNO".to_owned(),
+            syscalls: vec![spec::SeccompRule {
+                names: vec!["personality".to_owned()],
+                action: "SCMP_ACT_ALLOW".to_owned(),
+                args: (0..60).map(argument).collect(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let filter = super::super::custom(&policy).unwrap();
+        let answer = |value| run(&filter, NATIVE, number("personality"), [value, 0, 0, 0, 0, 0]);
+        assert_eq!((answer(0), answer(59)), (policy::ALLOW, policy::ALLOW));
+        assert_ne!(answer(60), policy::ALLOW);
     }
 
     #[test]
