@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use petgraph::stable_graph::NodeIndex;
 use rcompose_engine::image::PullProgress;
-use rcompose_engine::network::NetworkSpec;
+use rcompose_engine::network::{NetworkSpec, Pool};
 use rcompose_engine::volume::VolumeSpec;
 use rcompose_engine::{Engine, EngineError};
 use rcompose_model::Project;
@@ -268,27 +268,20 @@ impl Run {
 
     fn network_spec(&self, key: &str) -> Result<NetworkSpec, Failure> {
         let network = self.project()?.networks.get(key).ok_or_else(|| Failure::text(format!("no network `{key}`")))?;
-        let pool = network.ipam.first();
-        let parse = |text: &Option<String>| match text {
-            Some(text) => text.parse().map(Some).map_err(|_| Failure::text(format!("network {key}: `{text}` is no IPv4 subnet"))),
-            None => Ok(None),
-        };
-        let v4 = |address: &std::net::IpAddr| match address {
-            std::net::IpAddr::V4(address) => Some(*address),
-            std::net::IpAddr::V6(_) => None,
-        };
-        let option = |name: &str| network.driver_opts.get(name);
+        let option = |name: &str| network.driver_opts.get(&format!("com.docker.network.{name}"));
+        let flag = |name: &str| option(name).is_none_or(|value| value != "false");
         Ok(NetworkSpec {
             name: network.name.clone(),
             driver: network.driver.clone(),
             internal: network.internal,
-            masquerade: option("com.docker.network.bridge.enable_ip_masquerade").is_none_or(|value| value != "false"),
-            subnet: pool.map(|pool| parse(&pool.subnet)).transpose()?.flatten(),
-            ip_range: pool.map(|pool| parse(&pool.ip_range)).transpose()?.flatten(),
-            gateway: pool.and_then(|pool| pool.gateway.as_ref().and_then(v4)),
-            reserved: pool.map(|pool| pool.aux_addresses.values().filter_map(v4).collect()).unwrap_or_default(),
-            bridge_name: option("com.docker.network.bridge.name").cloned(),
-            mtu: option("com.docker.network.driver.mtu").and_then(|text| text.parse().ok()),
+            masquerade: flag("bridge.enable_ip_masquerade"),
+            connected: flag("bridge.enable_icc"),
+            ipv4: network.enable_ipv4,
+            ipv6: network.enable_ipv6,
+            pools: network.ipam.iter().filter_map(|pool| pool_of(key, pool).transpose()).collect::<Result<_, _>>()?,
+            host_binding: option("bridge.host_binding_ipv4").and_then(|text| text.parse().ok()),
+            bridge_name: option("bridge.name").cloned(),
+            mtu: option("driver.mtu").and_then(|text| text.parse().ok()),
             labels: self.own_labels(&network.labels, labels::NETWORK, key, fingerprint::network(network)),
         })
     }
@@ -346,4 +339,23 @@ impl Run {
 /// Seconds of a command line as a time; negative is for ever.
 pub(crate) fn seconds(timeout: Option<i64>) -> Option<Duration> {
     timeout.map(|seconds| u64::try_from(seconds).map_or(Duration::from_secs(u64::from(u32::MAX)), Duration::from_secs))
+}
+
+/// A pool of addresses, if it says which.
+fn pool_of(key: &str, pool: &rcompose_model::project::IpamPool) -> Result<Option<Pool>, Failure> {
+    let parse = |text: &Option<String>| {
+        let parsed = text.as_ref().map(|text| text.parse().map_err(|_| format!("network {key}: `{text}` is no subnet")));
+        parsed.transpose().map_err(Failure::text)
+    };
+    let (subnet, range) = (parse(&pool.subnet)?, parse(&pool.ip_range)?);
+    match subnet {
+        Some(subnet) => {
+            let reserved = pool.aux_addresses.values().copied().collect();
+            Ok(Some(Pool { subnet, range, gateway: pool.gateway, reserved }))
+        }
+        None if range.is_some() || pool.gateway.is_some() => {
+            Err(Failure::text(format!("network {key}: an `ip_range` or `gateway` needs its `subnet`")))
+        }
+        None => Ok(None),
+    }
 }

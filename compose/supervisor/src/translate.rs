@@ -222,6 +222,7 @@ fn endpoints(project: &Project, service: &Service, anonymous: bool) -> Vec<Endpo
         links: links.clone(),
         ipv4_address: attachment.ipv4_address,
         ipv6_address: attachment.ipv6_address,
+        link_local_ips: attachment.link_local_ips.clone(),
         mac_address: attachment.mac_address.clone(),
         interface_name: attachment.interface_name.clone(),
         gateway_priority: attachment.gw_priority,

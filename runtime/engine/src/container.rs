@@ -191,6 +191,9 @@ pub struct Endpoint {
     pub ipv4_address: Option<IpAddr>,
     /// Fixed address.
     pub ipv6_address: Option<IpAddr>,
+    /// More addresses.
+    #[serde(default)]
+    pub link_local_ips: Vec<IpAddr>,
     /// `02:42:ac:11:00:02`.
     pub mac_address: Option<String>,
     /// Instead of `eth<n>`.

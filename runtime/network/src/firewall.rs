@@ -5,18 +5,21 @@
 //!
 //! ```text
 //! table inet rcompose-<root>
-//!   raw        prerouting -300   nobody but its bridge reaches a container's address directly; loopback ports stay loopback
+//!   guard      prerouting -150   the host's loopback is not for containers; nobody but its bridge reaches a container's address
+//!                                directly; loopback ports stay loopback; internal networks see nothing but themselves
 //!   publish    prerouting -100   a published port of a local address becomes the container's
 //!   local      output -100       the same for what the host itself sends
 //!   leave      postrouting 100   masquerade; hairpin; the host's loopback as a source
 //!   pass       forward 0         answers, the same bridge, published ports; nothing else enters a bridge
 //! ```
+//! Bridges route packets of 127.0.0.0/8, because the host's own loopback reaches published ports: whatever else the kernel would
+//! have thrown away for being of that net, `guard` throws away.
 
 mod nft;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rcompose_sys::Error;
 use serde::{Deserialize, Serialize};
 
@@ -45,19 +48,22 @@ impl Protocol {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bridge {
     pub(crate) name: String,
-    pub(crate) subnet: Ipv4Net,
+    /// At most one of each family.
+    pub(crate) subnets: Vec<IpNet>,
     pub(crate) internal: bool,
     pub(crate) masquerade: bool,
+    /// Its containers reach each other by more than published ports.
+    pub(crate) connected: bool,
 }
 
 /// A published port, as far as the firewall is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Forward {
     pub(crate) protocol: Protocol,
-    /// `None` is every local address.
-    pub(crate) host: Option<Ipv4Addr>,
+    /// `None` is every local address of the container's family.
+    pub(crate) host: Option<IpAddr>,
     pub(crate) host_port: u16,
-    pub(crate) container: Ipv4Addr,
+    pub(crate) container: IpAddr,
     pub(crate) container_port: u16,
 }
 
@@ -66,39 +72,74 @@ pub(crate) fn apply(table: &str, bridges: &[Bridge], forwards: &[Forward]) -> Re
     if bridges.is_empty() {
         return nft::remove(table);
     }
-    let raw = Chain { name: "raw", kind: "filter", hook: Hook::Prerouting, priority: -300, rules: raw(bridges, forwards) };
+    let guard = Chain { name: "guard", kind: "filter", hook: Hook::Prerouting, priority: -150, rules: guard(bridges, forwards) };
     let from_outside = Chain { name: "publish", kind: "nat", hook: Hook::Prerouting, priority: -100, rules: publish(forwards) };
     let from_here = Chain { name: "local", kind: "nat", hook: Hook::Output, priority: -100, rules: publish(forwards) };
     let leave = Chain { name: "leave", kind: "nat", hook: Hook::Postrouting, priority: 100, rules: leave(bridges) };
     let pass = Chain { name: "pass", kind: "filter", hook: Hook::Forward, priority: 0, rules: pass(bridges) };
-    nft::replace(&Table { name: table, chains: vec![raw, from_outside, from_here, leave, pass] })
+    nft::replace(&Table { name: table, chains: vec![guard, from_outside, from_here, leave, pass] })
 }
 
 /// Has names asked of 127.0.0.11 answered by a socket on another port of it, in this thread's network namespace. Port 53
 /// itself stays free for a name server in the container.
 pub(crate) fn redirect_names(udp: u16, tcp: u16) -> Result<(), Error> {
-    const RESOLVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+    const RESOLVER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
     let rule = |protocol, port| Rule::new().destination(RESOLVER).destination_port(protocol, 53).dnat(RESOLVER, port);
     let rules = vec![rule(Protocol::Udp, udp), rule(Protocol::Tcp, tcp)];
     let chain = Chain { name: "names", kind: "nat", hook: Hook::Output, priority: -100, rules };
     nft::replace(&Table { name: "rcompose-names", chains: vec![chain] })
 }
 
-fn raw(bridges: &[Bridge], forwards: &[Forward]) -> Vec<Rule> {
+fn loopback() -> IpNet {
+    Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into()
+}
+
+fn v6(first: u16, prefix: u8) -> IpNet {
+    Ipv6Net::new_assert(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0), prefix).into()
+}
+
+fn guard(bridges: &[Bridge], forwards: &[Forward]) -> Vec<Rule> {
+    let loopback_of_host = bridges.iter().flat_map(|bridge| {
+        let from = || Rule::new().from(&bridge.name);
+        [from().destination_net(loopback()).drop(), from().source_net(loopback()).drop()]
+    });
     let loopback_only = forwards.iter().filter_map(|forward| {
-        let host = forward.host.filter(Ipv4Addr::is_loopback)?;
+        let host = forward.host.filter(IpAddr::is_loopback)?;
         Some(Rule::new().not_from("lo").destination(host).destination_port(forward.protocol, forward.host_port).drop())
     });
-    let direct = bridges.iter().map(|bridge| Rule::new().not_from(&bridge.name).destination_net(bridge.subnet).drop());
-    loopback_only.chain(direct).collect()
+    let direct = bridges.iter().flat_map(|bridge| {
+        let rule = |subnet: &IpNet| Rule::new().not_from(&bridge.name).not_from("lo").destination_net(*subnet).drop();
+        bridge.subnets.iter().map(rule)
+    });
+    let closed = bridges.iter().filter(|bridge| bridge.internal).flat_map(only_itself);
+    let answers = std::iter::once(Rule::new().established().accept());
+    loopback_of_host.chain(answers).chain(loopback_only).chain(direct).chain(closed).collect()
+}
+
+/// An internal network reaches no address of the host but its own gateway, whatever routes a container makes.
+fn only_itself(bridge: &Bridge) -> Vec<Rule> {
+    let from = || Rule::new().from(&bridge.name);
+    let rules = |subnet: &IpNet| match subnet {
+        IpNet::V4(_) => vec![from().not_destination_net(*subnet).drop()],
+        // Link-local and multicast addresses are how neighbours find each other.
+        IpNet::V6(_) => {
+            [v6(0x2000, 3), v6(0xfc00, 7)].map(|net| from().destination_net(net).not_destination_net(*subnet).drop()).to_vec()
+        }
+    };
+    bridge.subnets.iter().flat_map(rules).collect()
 }
 
 fn publish(forwards: &[Forward]) -> Vec<Rule> {
     let rule = |forward: &Forward| {
         // Only for addresses of this machine: by the port alone, traffic that merely passes would be taken too.
-        let rule = match forward.host {
-            Some(host) => Rule::new().destination(host),
-            None => Rule::new().ipv4().at_local_address(),
+        let rule = match (forward.host, forward.container) {
+            (Some(host), _) => Rule::new().destination(host),
+            (None, IpAddr::V4(_)) => Rule::new().ipv4().at_local_address(),
+            // Neither ::1 nor a link-local source can be routed: the proxy passes those on.
+            (None, IpAddr::V6(_)) => Rule::new()
+                .not_destination_net(IpAddr::V6(Ipv6Addr::LOCALHOST).into())
+                .not_source_net(v6(0xfe80, 10))
+                .at_local_address(),
         };
         rule.destination_port(forward.protocol, forward.host_port).dnat(forward.container, forward.container_port)
     };
@@ -106,31 +147,34 @@ fn publish(forwards: &[Forward]) -> Vec<Rule> {
 }
 
 fn leave(bridges: &[Bridge]) -> Vec<Rule> {
-    let loopback: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
-    let of_bridge = |bridge: &Bridge| {
-        let mut rules = vec![
-            // A container that reaches another one, or itself, by a published port: the answer has to come back this way.
-            Rule::new().source_net(bridge.subnet).to(&bridge.name).translated().masquerade(),
-            Rule::new().source_net(loopback).to(&bridge.name).masquerade(),
-        ];
+    let of_subnet = |bridge: &Bridge, subnet: IpNet| {
+        // A container that reaches another one, or itself, by a published port: the answer has to come back this way.
+        let mut rules = vec![Rule::new().source_net(subnet).to(&bridge.name).translated().masquerade()];
+        if matches!(subnet, IpNet::V4(_)) {
+            rules.push(Rule::new().source_net(loopback()).to(&bridge.name).masquerade());
+        }
         if bridge.masquerade && !bridge.internal {
-            rules.push(Rule::new().source_net(bridge.subnet).not_to(&bridge.name).masquerade());
+            rules.push(Rule::new().source_net(subnet).not_to(&bridge.name).masquerade());
         }
         rules
     };
-    bridges.iter().flat_map(of_bridge).collect()
+    bridges.iter().flat_map(|bridge| bridge.subnets.iter().flat_map(|subnet| of_subnet(bridge, *subnet))).collect()
 }
 
 fn pass(bridges: &[Bridge]) -> Vec<Rule> {
-    let mut rules = Vec::new();
+    let mut rules = vec![Rule::new().established().accept()];
     for bridge in bridges {
-        rules.push(Rule::new().from(&bridge.name).to(&bridge.name).accept());
+        let within = || Rule::new().from(&bridge.name).to(&bridge.name);
+        if bridge.connected {
+            rules.push(within().accept());
+        } else {
+            rules.extend([within().translated().accept(), within().drop()]);
+        }
         if bridge.internal {
             rules.push(Rule::new().from(&bridge.name).drop());
             rules.push(Rule::new().to(&bridge.name).drop());
         }
     }
-    rules.push(Rule::new().established().accept());
     for bridge in bridges {
         rules.push(Rule::new().to(&bridge.name).translated().accept());
         rules.push(Rule::new().to(&bridge.name).drop());

@@ -16,6 +16,7 @@ pub use files::{ResolverConfig, hosts};
 pub use firewall::Protocol;
 pub use ipam::parse_mac;
 pub use networks::{
-    AttachRequest, Attached, Config, EndpointRequest, Network, NetworkError, NetworkSpec, Networks, PortRequest, PublishedPort,
+    AttachRequest, Attached, Config, EndpointRequest, Network, NetworkError, NetworkSpec, Networks, Pool, PortRequest,
+    PublishedPort, Subnet,
 };
 pub use port::{PortTaken, owner_of};

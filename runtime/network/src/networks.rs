@@ -9,10 +9,16 @@
 //! `rv<root>-<link>`. Two roots never meet.
 
 mod attach;
+mod describe;
+mod error;
+mod place;
 mod record;
+mod request;
+mod restore;
+mod serve;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
@@ -20,13 +26,15 @@ use ipnet::Ipv4Net;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use attach::{AttachRequest, Attached, EndpointRequest, PortRequest};
-pub use record::{Network, NetworkSpec, PublishedPort};
+pub use error::NetworkError;
+pub(crate) use error::io_error;
+pub use record::{Network, NetworkSpec, Pool, PublishedPort, Subnet};
+pub use request::{AttachRequest, Attached, EndpointRequest, PortRequest};
 
 use crate::dns::Zone;
 use crate::firewall::{self, Bridge, Forward};
-use crate::port::PortTaken;
-use crate::{ipam, link};
+use crate::link;
+use error::kernel;
 use record::EndpointRecord;
 
 /// Where state is, and which addresses may be given.
@@ -52,76 +60,6 @@ impl Config {
     }
 }
 
-/// What could not be done.
-#[derive(Debug, thiserror::Error)]
-pub enum NetworkError {
-    /// No such network.
-    #[error("network {0} not found")]
-    NotFound(String),
-    /// The name is taken.
-    #[error("network {0} exists already")]
-    Exists(String),
-    /// Containers are on it.
-    #[error("network {name} is in use by {}", users.join(", "))]
-    InUse {
-        /// Which.
-        name: String,
-        /// Names of the containers.
-        users: Vec<String>,
-    },
-    /// Every subnet of the pools overlaps something.
-    #[error("no free subnet is left in the address pools for network {0}")]
-    PoolsExhausted(String),
-    /// An address or subnet that cannot be.
-    #[error("network {name}: {text}")]
-    Invalid {
-        /// Which.
-        name: String,
-        /// Why.
-        text: String,
-    },
-    /// Something that this program does not do.
-    #[error("network {name}: driver `{driver}` is not supported")]
-    Driver {
-        /// Which.
-        name: String,
-        /// Asked for.
-        driver: String,
-    },
-    /// Every address is given.
-    #[error("no free address left in {subnet} of network {name}")]
-    SubnetFull {
-        /// Which.
-        name: String,
-        /// Its subnet.
-        subnet: Ipv4Net,
-    },
-    /// A fixed address that somebody has.
-    #[error("address {address} of network {name} is in use")]
-    AddressTaken {
-        /// Which.
-        name: String,
-        /// Asked for.
-        address: Ipv4Addr,
-    },
-    /// A published port.
-    #[error(transparent)]
-    Port(#[from] PortTaken),
-    /// The kernel refused.
-    #[error("failed to {doing}")]
-    Kernel {
-        /// What was being done.
-        doing: String,
-        /// Why not.
-        #[source]
-        source: rcompose_sys::Error,
-    },
-}
-
-pub(crate) fn kernel<T>(result: Result<T, rcompose_sys::Error>, doing: impl FnOnce() -> String) -> Result<T, NetworkError> {
-    result.map_err(|source| NetworkError::Kernel { doing: doing(), source })
-}
-
 /// Networks and who is on them.
 pub struct Networks {
     config: Config,
@@ -139,7 +77,7 @@ struct State {
     /// Servers of running containers, by id.
     servers: BTreeMap<String, CancellationToken>,
     /// Addresses of containers that are being attached, by network.
-    reserved: BTreeSet<(String, Ipv4Addr)>,
+    reserved: BTreeSet<(String, IpAddr)>,
 }
 
 impl Networks {
@@ -175,60 +113,17 @@ impl Networks {
             return Err(NetworkError::Exists(spec.name));
         }
         let network = self.describe(&state, spec)?;
-        self.ensure_bridge(&network)?;
+        // Written before it is made: what a crash leaves is found by its record.
         kernel(network.write(&self.config.data_dir), || format!("record network {}", network.spec.name))?;
         state.networks.insert(network.spec.name.clone(), network.clone());
-        self.apply_firewall(&state)?;
+        let made = self.ensure_bridge(&state, &network).and_then(|_| self.apply_firewall(&state));
+        if let Err(error) = made {
+            if let Err(left) = self.forget(&mut state, &network) {
+                tracing::warn!(error = %left, network = network.spec.name, "a network that could not be made is left half-made");
+            }
+            return Err(error);
+        }
         Ok(network)
-    }
-
-    fn describe(&self, state: &State, spec: NetworkSpec) -> Result<Network, NetworkError> {
-        let invalid = |text: String| NetworkError::Invalid { name: spec.name.clone(), text };
-        if spec.driver != "bridge" {
-            return Err(NetworkError::Driver { name: spec.name.clone(), driver: spec.driver.clone() });
-        }
-        let taken: Vec<Ipv4Net> = state.networks.values().map(|network| network.subnet).collect();
-        let subnet = match spec.subnet {
-            Some(subnet) => {
-                if let Some(other) = taken.iter().find(|other| other.contains(&subnet) || subnet.contains(*other)) {
-                    return Err(invalid(format!("subnet {subnet} overlaps {other} of another network")));
-                }
-                subnet.trunc()
-            }
-            None => {
-                let routes = kernel(link::route_destinations(), || "look at the host's routes".to_owned())?;
-                let taken = [taken, routes].concat();
-                ipam::choose_subnet(&self.config.pools, self.config.prefix, &taken)
-                    .ok_or_else(|| NetworkError::PoolsExhausted(spec.name.clone()))?
-            }
-        };
-        let gateway =
-            spec.gateway.or_else(|| subnet.hosts().next()).ok_or_else(|| invalid(format!("subnet {subnet} is too small")))?;
-        if !subnet.contains(&gateway) {
-            return Err(invalid(format!("gateway {gateway} is not in {subnet}")));
-        }
-        let id = kernel(rcompose_sys::atomic::random_hex(32), || "make an id".to_owned())?;
-        let bridge = spec.bridge_name.clone().unwrap_or_else(|| format!("rc{}-{}", self.config.root, &id[..6]));
-        Ok(Network { id, subnet, gateway, bridge, created: record::now(), spec })
-    }
-
-    /// The bridge may be gone: after a reboot, or by somebody's hand.
-    fn ensure_bridge(&self, network: &Network) -> Result<u32, NetworkError> {
-        let doing = || format!("make bridge {} of network {}", network.bridge, network.spec.name);
-        if let Ok(index) = link::index_of(&network.bridge) {
-            return Ok(index);
-        }
-        let address = Ipv4Net::new(network.gateway, network.subnet.prefix_len()).unwrap_or(network.subnet);
-        let index = kernel(link::create_bridge(&network.bridge, address, network.spec.mtu), doing)?;
-        let set = |name: &str, value: &str| {
-            let path = format!("/proc/sys/net/{}", name.replace('@', &network.bridge));
-            // A kernel without IPv6 has no such file; the others exist with every bridge.
-            let _ = std::fs::write(path, value);
-        };
-        set("ipv6/conf/@/disable_ipv6", "1");
-        set("ipv4/conf/@/route_localnet", "1");
-        set("ipv4/ip_forward", "1");
-        Ok(index)
     }
 
     /// Takes a network away.
@@ -241,10 +136,15 @@ impl Networks {
         if !users.is_empty() {
             return Err(NetworkError::InUse { name: name.to_owned(), users });
         }
+        self.forget(&mut state, &network)
+    }
+
+    fn forget(&self, state: &mut State, network: &Network) -> Result<(), NetworkError> {
+        let name = &network.spec.name;
         kernel(link::remove(&network.bridge), || format!("remove bridge {}", network.bridge))?;
         kernel(network.delete(&self.config.data_dir), || format!("forget network {name}"))?;
         state.networks.remove(name);
-        self.apply_firewall(&state)
+        self.apply_firewall(state)
     }
 
     /// A network by name.
@@ -257,12 +157,12 @@ impl Networks {
         self.state().networks.values().cloned().collect()
     }
 
-    /// Containers on a network: name and address.
-    pub fn users(&self, name: &str) -> Vec<(String, Ipv4Addr)> {
+    /// Containers on a network: names, and addresses in the order of the network's subnets.
+    pub fn users(&self, name: &str) -> Vec<(String, Vec<IpAddr>)> {
         let state = self.state();
         let on = |record: &EndpointRecord| {
-            let endpoint = record.endpoints.iter().find(|endpoint| endpoint.network == name)?;
-            Some((record.name.clone(), endpoint.address))
+            let is_on = record.endpoints.iter().any(|endpoint| endpoint.network == name);
+            is_on.then(|| (record.name.clone(), record.addresses_on(name).collect()))
         };
         state.endpoints.values().filter_map(on).collect()
     }
@@ -275,9 +175,10 @@ impl Networks {
     fn apply_firewall(&self, state: &State) -> Result<(), NetworkError> {
         let bridge = |network: &Network| Bridge {
             name: network.bridge.clone(),
-            subnet: network.subnet,
+            subnets: network.subnets.iter().map(|subnet| subnet.net).collect(),
             internal: network.spec.internal,
             masquerade: network.spec.masquerade,
+            connected: network.spec.connected,
         };
         let bridges: Vec<Bridge> = state.networks.values().map(bridge).collect();
         let forwards: Vec<Forward> = state.endpoints.values().flat_map(EndpointRecord::forwards).collect();
@@ -292,14 +193,4 @@ impl Networks {
         self.tasks.close();
         self.tasks.wait().await;
     }
-}
-
-pub(crate) fn io_error(call: &'static str, path: &std::path::Path, error: &std::io::Error) -> rcompose_sys::Error {
-    let errno = rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO);
-    rcompose_sys::Error::new(call, format!("{path:?}"), errno)
-}
-
-/// Where a published port leads.
-pub(crate) fn target(address: Ipv4Addr, port: u16) -> SocketAddr {
-    SocketAddr::new(IpAddr::V4(address), port)
 }

@@ -36,10 +36,6 @@ pub(super) fn network(project: &str, key: &str, node: &Node, problems: &mut Vec<
         "labels",
     ]);
     let external = is_external(&mut section);
-    let enable_ipv6 = section.flag("enable_ipv6");
-    if enable_ipv6 {
-        section.without_effect(&["enable_ipv6"]);
-    }
     section.without_effect(&["attachable"]);
     let mut network = Network {
         name: name_of(&mut section, project, key, external),
@@ -48,7 +44,7 @@ pub(super) fn network(project: &str, key: &str, node: &Node, problems: &mut Vec<
         external,
         internal: section.flag("internal"),
         enable_ipv4: section.boolean("enable_ipv4").unwrap_or(true),
-        enable_ipv6,
+        enable_ipv6: section.flag("enable_ipv6"),
         labels: section.labels("labels"),
         ipam: Vec::new(),
     };

@@ -1,5 +1,7 @@
 //! Networks.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::extract::State;
 use rcompose_engine::EngineError;
@@ -19,24 +21,29 @@ pub(super) async fn list(State(supervisor): State<Shared>) -> Json<Vec<ResourceS
 fn summary(supervisor: &Supervisor, network: Network) -> ResourceSummary {
     let on_it = supervisor.engine.networks().users(&network.spec.name);
     let users = on_it.iter().map(|(name, _)| name.clone()).collect();
-    let prefix = network.subnet.prefix_len();
-    let container = |(name, address): (String, std::net::Ipv4Addr)| {
+    let container = |(name, addresses): (String, Vec<IpAddr>)| {
         let id = supervisor.engine.find(&name).map_or_else(|| name.clone(), |it| it.record.id.to_string());
-        (id, json!({ "Name": name, "IPv4Address": format!("{address}/{prefix}"), "IPv6Address": "" }))
+        let of_family = |v4: bool| {
+            let mut nets = addresses.iter().zip(&network.subnets).filter(|(address, _)| address.is_ipv4() == v4);
+            nets.next().map(|(address, subnet)| format!("{address}/{}", subnet.net.prefix_len())).unwrap_or_default()
+        };
+        (id, json!({ "Name": name, "IPv4Address": of_family(true), "IPv6Address": of_family(false) }))
     };
     let containers: Map<String, Value> = on_it.into_iter().map(container).collect();
+    let subnets = network.subnets.iter();
+    let config: Vec<Value> = subnets.map(|it| json!({ "Subnet": it.net, "Gateway": it.gateway })).collect();
     let inspect = json!({
         "Name": network.spec.name,
         "Id": network.id,
         "Created": rfc3339(network.created),
         "Scope": "local",
         "Driver": network.spec.driver,
-        "EnableIPv4": true,
-        "EnableIPv6": false,
+        "EnableIPv4": network.spec.ipv4,
+        "EnableIPv6": network.spec.ipv6,
         "IPAM": {
             "Driver": "default",
             "Options": {},
-            "Config": [{ "Subnet": network.subnet, "Gateway": network.gateway }],
+            "Config": config,
         },
         "Internal": network.spec.internal,
         "Attachable": false,

@@ -74,8 +74,7 @@ impl Engine {
             None if on_host => rustix::system::uname().nodename().to_string_lossy().into_owned(),
             _ => bundle::hostname(&record.spec, record.id.as_str()),
         };
-        let own: Vec<IpAddr> =
-            attached.iter().flat_map(|attached| &attached.addresses).map(|(_, address)| IpAddr::V4(*address)).collect();
+        let own: Vec<IpAddr> = attached.iter().flat_map(|attached| &attached.addresses).map(|(_, address)| *address).collect();
         let extra = self.extra_hosts(&record.spec)?;
         let mut hosts = rcompose_network::hosts(&own, &hostname, record.spec.domainname.as_deref(), &extra);
         if on_host && let Ok(of_host) = std::fs::read_to_string("/etc/hosts") {
@@ -97,7 +96,8 @@ impl Engine {
         let address = |text: &str| match text {
             "host-gateway" => {
                 let network = spec.networks.first().and_then(|endpoint| self.networks.get(&endpoint.network));
-                Some(IpAddr::V4(network.map_or(Ipv4Addr::LOCALHOST, |network| network.gateway)))
+                let gateway = network.and_then(|network| network.subnets.first().map(|subnet| subnet.gateway));
+                Some(gateway.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)))
             }
             text => text.trim_matches(['[', ']']).parse().ok(),
         };
@@ -154,14 +154,13 @@ fn endpoint_request(record: &Record, endpoint: &Endpoint) -> Result<EndpointRequ
     let mut names = vec![spec.name.clone(), record.id.short().to_owned()];
     names.extend(endpoint.aliases.iter().cloned());
     names.extend(spec.hostname.clone());
-    let address = match endpoint.ipv4_address {
-        Some(IpAddr::V6(address)) => return Err(invalid(format!("`{address}` is no IPv4 address"))),
-        Some(IpAddr::V4(address)) => Some(address),
-        None => None,
+    let of_family = |address: Option<IpAddr>, v4: bool| match address {
+        Some(address) if address.is_ipv4() != v4 => {
+            Err(invalid(format!("`{address}` is no {} address", if v4 { "IPv4" } else { "IPv6" })))
+        }
+        address => Ok(address),
     };
-    if let Some(address) = endpoint.ipv6_address {
-        return Err(invalid(format!("address `{address}`: network {} has no IPv6", endpoint.network)));
-    }
+    let fixed = [of_family(endpoint.ipv4_address, true)?, of_family(endpoint.ipv6_address, false)?];
     let mac = endpoint
         .mac_address
         .as_deref()
@@ -169,7 +168,8 @@ fn endpoint_request(record: &Record, endpoint: &Endpoint) -> Result<EndpointRequ
     Ok(EndpointRequest {
         network: endpoint.network.clone(),
         names,
-        address,
+        addresses: fixed.into_iter().flatten().collect(),
+        link_local: endpoint.link_local_ips.clone(),
         mac: mac.transpose()?,
         interface: endpoint.interface_name.clone(),
         gateway_priority: endpoint.gateway_priority,

@@ -1,8 +1,8 @@
 //! nftables in its own words: tables, chains and rules as netlink attributes (linux/netfilter/nf_tables.h).
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use rcompose_sys::Error;
 use rustix::io::Errno;
 
@@ -18,7 +18,8 @@ const BATCH_BEGIN: u16 = 16;
 const BATCH_END: u16 = 17;
 
 const INET: u8 = 1;
-const IPV4: u32 = 2;
+const IPV4: u8 = 2;
+const IPV6: u8 = 10;
 
 /// A table with everything in it.
 pub(super) struct Table<'a> {
@@ -120,6 +121,13 @@ const META_OUTPUT_NAME: u32 = 7;
 const META_FAMILY: u32 = 15;
 const META_PROTOCOL: u32 = 16;
 
+/// Which address of a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Source,
+    Destination,
+}
+
 fn data() -> Message {
     Message::data()
 }
@@ -187,20 +195,46 @@ impl Rule {
         self.link(META_OUTPUT_NAME, NOT_EQUAL, link)
     }
 
+    fn family(self, family: u8) -> Self {
+        self.meta(META_FAMILY).compare(EQUAL, &[family])
+    }
+
     pub(super) fn ipv4(self) -> Self {
-        self.meta(META_FAMILY).compare(EQUAL, &[2])
+        self.family(IPV4)
     }
 
-    pub(super) fn source_net(self, net: Ipv4Net) -> Self {
-        self.ipv4().payload(1, 12, 4).mask(&net.netmask().octets()).compare(EQUAL, &net.network().octets())
+    /// Compares an address in the network header, as far as the mask of `net` goes.
+    fn address(self, end: End, operator: u32, net: IpNet) -> Self {
+        match net {
+            IpNet::V4(net) => {
+                let loaded = self.family(IPV4).payload(1, if end == End::Source { 12 } else { 16 }, 4);
+                loaded.mask(&net.netmask().octets()).compare(operator, &net.network().octets())
+            }
+            IpNet::V6(net) => {
+                let loaded = self.family(IPV6).payload(1, if end == End::Source { 8 } else { 24 }, 16);
+                loaded.mask(&net.netmask().octets()).compare(operator, &net.network().octets())
+            }
+        }
     }
 
-    pub(super) fn destination_net(self, net: Ipv4Net) -> Self {
-        self.ipv4().payload(1, 16, 4).mask(&net.netmask().octets()).compare(EQUAL, &net.network().octets())
+    pub(super) fn source_net(self, net: IpNet) -> Self {
+        self.address(End::Source, EQUAL, net)
     }
 
-    pub(super) fn destination(self, address: Ipv4Addr) -> Self {
-        self.ipv4().payload(1, 16, 4).compare(EQUAL, &address.octets())
+    pub(super) fn not_source_net(self, net: IpNet) -> Self {
+        self.address(End::Source, NOT_EQUAL, net)
+    }
+
+    pub(super) fn destination_net(self, net: IpNet) -> Self {
+        self.address(End::Destination, EQUAL, net)
+    }
+
+    pub(super) fn not_destination_net(self, net: IpNet) -> Self {
+        self.address(End::Destination, NOT_EQUAL, net)
+    }
+
+    pub(super) fn destination(self, address: IpAddr) -> Self {
+        self.destination_net(IpNet::from(address))
     }
 
     pub(super) fn destination_port(self, protocol: Protocol, port: u16) -> Self {
@@ -248,10 +282,14 @@ impl Rule {
         self.with("masq", data())
     }
 
-    pub(super) fn dnat(self, address: Ipv4Addr, port: u16) -> Self {
+    pub(super) fn dnat(self, address: IpAddr, port: u16) -> Self {
         const DESTINATION: u32 = 1;
-        let registers = self.immediate(FIRST, &address.octets()).immediate(SECOND, &port.to_be_bytes());
-        let translation = data().network_number(1, DESTINATION).network_number(2, IPV4);
+        let (family, octets) = match address {
+            IpAddr::V4(address) => (IPV4, address.octets().to_vec()),
+            IpAddr::V6(address) => (IPV6, address.octets().to_vec()),
+        };
+        let registers = self.immediate(FIRST, &octets).immediate(SECOND, &port.to_be_bytes());
+        let translation = data().network_number(1, DESTINATION).network_number(2, u32::from(family));
         registers.with("nat", translation.network_number(3, FIRST).network_number(5, SECOND))
     }
 }

@@ -1,10 +1,10 @@
 //! What is kept of networks and endpoints.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use rcompose_sys::atomic;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::firewall::{Forward, Protocol};
 
 /// What a network is to be.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkSpec {
     /// Unique in the data root.
     pub name: String,
@@ -22,14 +22,16 @@ pub struct NetworkSpec {
     pub internal: bool,
     /// Packets that leave get the host's address.
     pub masquerade: bool,
-    /// One is chosen if not given.
-    pub subnet: Option<Ipv4Net>,
-    /// Addresses are given from it; the whole subnet if not given.
-    pub ip_range: Option<Ipv4Net>,
-    /// The first address if not given.
-    pub gateway: Option<Ipv4Addr>,
-    /// Addresses that are never given.
-    pub reserved: Vec<Ipv4Addr>,
+    /// Containers reach each other by more than published ports.
+    pub connected: bool,
+    /// Containers get an IPv4 address.
+    pub ipv4: bool,
+    /// Containers get an IPv6 address.
+    pub ipv6: bool,
+    /// At most one of each family; one is chosen where none is given.
+    pub pools: Vec<Pool>,
+    /// Where ports are published that say nothing of it; every address if not given.
+    pub host_binding: Option<IpAddr>,
     /// One is chosen if not given.
     pub bridge_name: Option<String>,
     /// Bytes; the kernel's default if not given.
@@ -38,15 +40,58 @@ pub struct NetworkSpec {
     pub labels: BTreeMap<String, String>,
 }
 
+impl Default for NetworkSpec {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            driver: "bridge".to_owned(),
+            internal: false,
+            masquerade: true,
+            connected: true,
+            ipv4: true,
+            ipv6: false,
+            pools: Vec::new(),
+            host_binding: None,
+            bridge_name: None,
+            mtu: None,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
+/// Where addresses are to come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Its family is the pool's.
+    pub subnet: IpNet,
+    /// Addresses are given from it; the whole subnet if not given.
+    pub range: Option<IpNet>,
+    /// The first address if not given.
+    pub gateway: Option<IpAddr>,
+    /// Addresses that are never given.
+    pub reserved: Vec<IpAddr>,
+}
+
+/// Where addresses of one family come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subnet {
+    /// All of them.
+    pub net: IpNet,
+    /// The bridge's own.
+    pub gateway: IpAddr,
+    /// Those that are given.
+    pub range: Option<IpNet>,
+    /// Those that are never given.
+    pub reserved: Vec<IpAddr>,
+}
+
 /// A network that exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// 64 hex digits.
     pub id: String,
-    /// Its addresses.
-    pub subnet: Ipv4Net,
-    /// The bridge's own.
-    pub gateway: Ipv4Addr,
+    /// IPv4 first; at most one of each family.
+    pub subnets: Vec<Subnet>,
     /// Name of the link.
     pub bridge: String,
     /// Seconds since 1970.
@@ -77,35 +122,41 @@ pub(super) struct EndpointRecord {
     pub(super) ports: Vec<PublishedPort>,
     pub(super) upstreams: Vec<IpAddr>,
     pub(super) links: BTreeMap<String, String>,
+    /// Where published ports lead: at most one address of each family.
+    pub(super) targets: Vec<IpAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct EndpointAddress {
     pub(super) network: String,
-    pub(super) address: Ipv4Addr,
+    pub(super) addresses: Vec<IpAddr>,
     pub(super) link: String,
     pub(super) names: Vec<String>,
 }
 
 impl EndpointRecord {
-    /// Ports that NAT can carry: to IPv4, on the first network.
+    /// Ports that NAT can carry: those whose two ends are of one family.
     pub(super) fn forwards(&self) -> Vec<Forward> {
-        let Some(first) = self.endpoints.first() else { return Vec::new() };
-        let forward = |port: &PublishedPort| {
-            let host = match port.host {
-                Some(IpAddr::V6(_)) => return None,
-                Some(IpAddr::V4(address)) if !address.is_unspecified() => Some(address),
-                _ => None,
-            };
-            Some(Forward {
+        let pairs = self.ports.iter().flat_map(|port| self.targets.iter().map(move |target| (port, *target)));
+        let forward = |(port, container): (&PublishedPort, IpAddr)| {
+            let host = port.host.filter(|address| !address.is_unspecified());
+            // The kernel routes nothing from ::1.
+            let carried = port.host.is_none_or(|host| host.is_ipv4() == container.is_ipv4() && host != Ipv6Addr::LOCALHOST);
+            carried.then_some(Forward {
                 protocol: port.protocol,
                 host,
                 host_port: port.host_port,
-                container: first.address,
+                container,
                 container_port: port.container_port,
             })
         };
-        self.ports.iter().filter_map(forward).collect()
+        pairs.filter_map(forward).collect()
+    }
+
+    /// Its address on a network, and whatever else it has there.
+    pub(super) fn addresses_on(&self, network: &str) -> impl Iterator<Item = IpAddr> {
+        let on = self.endpoints.iter().filter(move |endpoint| endpoint.network == network);
+        on.flat_map(|endpoint| endpoint.addresses.iter().copied())
     }
 
     pub(super) fn write(&self, data_dir: &Path) -> rcompose_sys::Result<()> {
@@ -120,6 +171,11 @@ impl EndpointRecord {
 }
 
 impl Network {
+    /// Tells whether an address is one of the network's.
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        self.subnets.iter().any(|subnet| subnet.net.contains(&address))
+    }
+
     pub(super) fn write(&self, data_dir: &Path) -> rcompose_sys::Result<()> {
         let json = serde_json::to_vec(self).expect("texts and numbers have a JSON form");
         atomic::write_file(&data_dir.join(format!("{}.json", self.spec.name)), &json, 0o600)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
@@ -52,14 +52,30 @@ impl Host {
     }
 
     pub(crate) fn network(&self, name: &str, internal: bool) {
-        let spec = NetworkSpec {
-            name: name.to_owned(),
-            driver: "bridge".to_owned(),
-            internal,
-            masquerade: true,
-            ..NetworkSpec::default()
-        };
+        self.make(NetworkSpec { name: name.to_owned(), internal, ..NetworkSpec::default() });
+    }
+
+    pub(crate) fn make(&self, spec: NetworkSpec) {
         self.networks.create(spec).expect("the network can be made");
+    }
+
+    /// Makes a second machine: a namespace with an address of its own on a link to the host; gives its pin.
+    pub(crate) fn neighbour(&self) -> std::path::PathBuf {
+        let pin = self.folder.path().join("outside");
+        let outside = netns::create_pinned(&pin).expect("a namespace can be made");
+        let number = std::os::fd::AsRawFd::as_raw_fd(&outside);
+        self.command(&format!(
+            "ip link add out type veth peer name in netns /proc/{}/fd/{number}; ip addr add 192.0.2.1/24 dev out; \
+             ip addr add 2001:db8::1/64 dev out nodad; ip link set out up",
+            std::process::id()
+        ));
+        inside(&pin, || {
+            self.command(
+                "ip link set lo up; ip addr add 192.0.2.2/24 dev in; ip addr add 2001:db8::2/64 dev in nodad; ip link set in up; \
+                 ip route add 172.30.0.0/16 via 192.0.2.1; ip route add fd00::/8 via 2001:db8::1",
+            )
+        });
+        pin
     }
 
     pub(crate) fn attach(&self, name: &str, networks: &[&str], ports: &[PortRequest]) -> Attached {
@@ -72,6 +88,20 @@ impl Host {
         assert!(!left.contains("rc77") && !left.contains("rv77") && !left.contains("rcompose"), "{left}");
         let pins = std::fs::read_dir(self.folder.path().join("run")).expect("the folder is there").count();
         assert_eq!(pins, 0, "a namespace is left");
+    }
+}
+
+impl Drop for Host {
+    /// Pins are mounts: they would outlive the test, and its namespace.
+    fn drop(&mut self) {
+        for network in self.networks.list() {
+            for (name, _) in self.networks.users(&network.spec.name) {
+                self.networks.detach(&format!("{name:0<64}"));
+            }
+            // A test that ends well has removed its own.
+            let _ = self.networks.remove(&network.spec.name);
+        }
+        let _ = netns::unpin(&self.folder.path().join("outside"));
     }
 }
 
@@ -118,7 +148,9 @@ pub(crate) fn inside<T: Send>(namespace: &Path, work: impl FnOnce() -> T + Send)
 
 /// Serves one line to everybody who connects, until the listener is dropped with its thread.
 pub(crate) fn serve(namespace: &Path, port: u16, line: &'static str) {
-    let listener = inside(namespace, || TcpListener::bind(("0.0.0.0", port)).expect("the port is free"));
+    let listener = inside(namespace, || {
+        TcpListener::bind(("::", port)).or_else(|_| TcpListener::bind(("0.0.0.0", port))).expect("the port is free")
+    });
     std::thread::spawn(move || {
         while let Ok((mut stream, _)) = listener.accept() {
             // Whoever asked may be gone.
@@ -137,7 +169,7 @@ pub(crate) fn ask(address: impl Into<SocketAddr>) -> Option<String> {
 }
 
 /// Asks 127.0.0.11 for a name; gives the code and the addresses.
-pub(crate) fn resolve(name: &str) -> (u8, Vec<Ipv4Addr>) {
+pub(crate) fn resolve(name: &str) -> (u8, Vec<IpAddr>) {
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket can be made");
     socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out can be set");
     let mut question = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
@@ -153,7 +185,7 @@ pub(crate) fn resolve(name: &str) -> (u8, Vec<Ipv4Addr>) {
     let count = usize::from(reply[7]);
     let addresses = (0..count).map(|index| {
         let end = length - (count - 1 - index) * ((length - question.len()) / count);
-        Ipv4Addr::new(reply[end - 4], reply[end - 3], reply[end - 2], reply[end - 1])
+        IpAddr::from([reply[end - 4], reply[end - 3], reply[end - 2], reply[end - 1]])
     });
     (reply[3] & 0xf, addresses.collect())
 }

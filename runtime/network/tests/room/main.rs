@@ -1,4 +1,6 @@
 //! Networks on the real kernel, each test in a network namespace of its own that stands for the host.
 
+mod closed;
 mod host;
+mod ipv6;
 mod reach;

@@ -100,7 +100,7 @@ fn attachments(section: &mut Section<'_, '_>) -> BTreeMap<String, NetworkAttachm
             aliases: entry.strings("aliases"),
             ipv4_address: address(&mut entry, "ipv4_address"),
             ipv6_address: address(&mut entry, "ipv6_address"),
-            link_local_ips: Vec::new(),
+            link_local_ips: addresses(&mut entry, "link_local_ips"),
             mac_address: entry.string("mac_address"),
             interface_name: entry.string("interface_name"),
             driver_opts: entry.labels("driver_opts"),
@@ -110,4 +110,19 @@ fn attachments(section: &mut Section<'_, '_>) -> BTreeMap<String, NetworkAttachm
         attachments.insert(key.name.clone(), attachment);
     }
     attachments
+}
+
+fn addresses(section: &mut Section<'_, '_>, name: &str) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    for text in section.strings(name) {
+        match text.parse() {
+            Ok(address) => addresses.push(address),
+            Err(_) => {
+                let problem = format!("{}.{name}: `{}` is no address", section.path, text.escape_default());
+                let at = section.node.get(name).unwrap_or(section.node);
+                section.fault(at, problem);
+            }
+        }
+    }
+    addresses
 }
