@@ -52,6 +52,7 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let problems = output::Problems::asked(&line.global);
     let result = match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(run(line, &given));
@@ -64,6 +65,10 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(CommandError::OutputClosed) => Exit::Success.into(),
+        Err(CommandError::Files(diagnostics)) => {
+            problems.show(&diagnostics);
+            Exit::Failure.into()
+        }
         Err(error) => {
             output::tell(&error.render());
             Exit::Failure.into()
