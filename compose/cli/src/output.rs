@@ -67,7 +67,8 @@ impl Problems {
             Diagnostics::Text if !std::io::stderr().is_terminal() => {
                 for problem in problems {
                     let place = problem.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
-                    warn_text(&format!("{place}{}", problem.message));
+                    let hint = problem.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+                    warn_text(&format!("{place}{}{hint}", problem.message));
                 }
             }
             _ if problems.is_empty() => {}

@@ -221,8 +221,11 @@ pub(crate) fn external(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Di
     node.set("external", Node::plain_at("true", &spot));
     let Some(old) = old else { return };
     problems.push(
-        Diagnostic::warning(Code::Deprecated, format!("{trail}: external.name is deprecated. Please set name and external: true"))
-            .at(&spot),
+        Diagnostic::warning(
+            Code::Deprecated,
+            format!("{trail}: external.name is deprecated. Please set name and external: true"),
+        )
+        .at(&spot),
     );
     match node.get("name") {
         Some(name) if name.text() != old.text() => problems.push(

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use crate::Diagnostic;
 use crate::diagnostic::Code;
-use crate::node::{Key, Kind, Node};
+use crate::node::{Key, Kind, Node, Tag};
 use crate::scalar::Scalar;
 use crate::schema::{self, Field, Mapping, Shape, Value, Written};
 use crate::trail::Trail;
@@ -16,34 +16,41 @@ pub(crate) use words::{container_name, pull_policy};
 
 /// Checks keys and types, of short forms and long ones alike.
 pub(crate) fn shapes(node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+    value(None, node, shape, trail, problems);
+}
+
+/// Checks a value, and tells what is wrong with it as a whole at its key, if it has one.
+fn value(key: Option<&Key>, node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
     match &node.kind {
+        // What takes something away need not look like what it takes away.
+        _ if node.tag == Some(Tag::Reset) => {}
         _ if node.is_null() => {
             if !shape.null {
-                problems.push(wrong_type(node, shape, trail));
+                problems.push(words::wrong_type(key, node, shape, trail));
             }
         }
         Kind::Scalar { text, .. } => match shape.scalar {
             Some(kind) => scalar(node, text, kind, trail, problems),
-            None => problems.push(wrong_type(node, shape, trail)),
+            None => problems.push(words::wrong_type(key, node, shape, trail)),
         },
         Kind::Sequence(items) => match shape.list {
             Some(item_shape) => {
                 for (index, item) in items.iter().enumerate() {
-                    shapes(item, item_shape, &trail.item(index), problems);
+                    value(None, item, item_shape, &trail.item(index), problems);
                 }
             }
-            None => problems.push(wrong_type(node, shape, trail)),
+            None => problems.push(words::wrong_type(key, node, shape, trail)),
         },
         Kind::Mapping(entries) => match shape.mapping {
             Some(Mapping::Fields(fields)) => known_keys(entries, fields, true, trail, problems),
             Some(Mapping::Closed(fields)) => known_keys(entries, fields, false, trail, problems),
-            Some(Mapping::Named(value)) => named(entries, value, trail, problems),
-            Some(Mapping::Keys(value)) => {
+            Some(Mapping::Named(below)) => named(entries, below, trail, problems),
+            Some(Mapping::Keys(below)) => {
                 for (key, node) in entries {
-                    shapes(node, value, &trail.key(&key.name), problems);
+                    value(Some(key), node, below, &trail.key(&key.name), problems);
                 }
             }
-            None => problems.push(wrong_type(node, shape, trail)),
+            None => problems.push(words::wrong_type(key, node, shape, trail)),
         },
     }
 }
@@ -57,17 +64,17 @@ fn known_keys(
 ) {
     for (key, node) in entries {
         match fields.iter().find(|field| field.name == key.name) {
-            Some(field) => shapes(node, field.shape, &trail.key(&key.name), problems),
+            Some(field) => value(Some(key), node, field.shape, &trail.key(&key.name), problems),
             None if extensible && key.name.starts_with("x-") => {}
             None => problems.push(words::unknown_key(key, node, fields, trail)),
         }
     }
 }
 
-fn named(entries: &crate::node::Mapping, value: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+fn named(entries: &crate::node::Mapping, below: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
     for (key, node) in entries {
         if is_name(&key.name) {
-            shapes(node, value, &trail.key(&key.name), problems);
+            value(Some(key), node, below, &trail.key(&key.name), problems);
         } else if !key.name.starts_with("x-") || trail.is_top() {
             problems.push(bad_name(key, trail));
         }
@@ -79,8 +86,11 @@ fn is_name(name: &str) -> bool {
 }
 
 fn bad_name(key: &Key, trail: &Trail<'_>) -> Diagnostic {
-    let allowed: String =
-        key.name.chars().map(|letter| if letter.is_ascii_alphanumeric() || "._-".contains(letter) { letter } else { '-' }).collect();
+    let allowed: String = key
+        .name
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() || "._-".contains(letter) { letter } else { '-' })
+        .collect();
     let text = format!("`{}` in {trail} is no name: letters, digits, `.`, `_` and `-` are allowed", key.name.escape_debug());
     let problem = Diagnostic::error(Code::InvalidValue, text).at(&key.spot).on(&key.name);
     if allowed.is_empty() { problem } else { problem.with_help(format!("write `{allowed}`")) }
@@ -199,8 +209,9 @@ pub(crate) fn meaning(written: Scalar<'_>, value: Value) -> Result<(), String> {
             Some(_) => Ok(()),
             None => Err("a number".to_owned()),
         },
-        Value::Size => match size(written) {
-            Some(_) => Ok(()),
+        Value::Size(least) => match size(written) {
+            Some(bytes) if bytes >= least => Ok(()),
+            Some(_) => Err(format!("a size of at least {least} bytes")),
             None => Err("a size such as `512m`".to_owned()),
         },
         Value::Duration => match units::signed_duration(&text()) {
@@ -256,8 +267,4 @@ pub(crate) fn mode(written: Scalar<'_>) -> Option<i64> {
         Scalar::Text(text) => i64::from_str_radix(text, 8).ok(),
         _ => None,
     }
-}
-
-fn wrong_type(node: &Node, shape: &'static Shape, trail: &Trail<'_>) -> Diagnostic {
-    words::wrong_type(node, shape, trail)
 }

@@ -92,7 +92,8 @@ pub(crate) fn project(parts: &Parts<'_>, problems: &mut Vec<Diagnostic>) {
     }
     for (key, secret) in entries(parts.tree, "secrets") {
         let external = secret.get("external").is_some();
-        let sourced = ["file", "environment"].iter().any(|name| secret.get(name).and_then(Node::text).is_some_and(|it| !it.is_empty()));
+        let sourced =
+            ["file", "environment"].iter().any(|name| secret.get(name).and_then(Node::text).is_some_and(|it| !it.is_empty()));
         if !external && !sourced && problems.iter().all(|problem| problem.place.as_ref() != Some(&key.spot.place())) {
             let message = format!("secret \"{}\" must declare either `file` or `environment`", key.name);
             problems.push(Diagnostic::error(Code::MissingKey, message).at(&key.spot).on(&key.name));
@@ -114,7 +115,8 @@ fn container_names(tree: &Node, problems: &mut Vec<Diagnostic>) {
             } else {
                 (key, *other, node, *first)
             };
-            let message = format!("services.{}: container name \"{name}\" is already in use by service `{}`", key.name, other.name);
+            let message =
+                format!("services.{}: container name \"{name}\" is already in use by service `{}`", key.name, other.name);
             problems.push(
                 Diagnostic::error(Code::Conflict, message)
                     .at(&node.spot)

@@ -15,6 +15,7 @@ use crate::node::{Kind, Node};
 use crate::project::{Project, Service};
 use crate::{Diagnostic, Origins, effect};
 use reader::Section;
+pub(crate) use service::restart_policy;
 
 /// Decodes a model; problems are added to `problems`.
 pub(crate) fn project(model: &Model, request: &LoadRequest, problems: &mut Vec<Diagnostic>) -> Project {

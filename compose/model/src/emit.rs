@@ -25,7 +25,7 @@ pub fn yaml(tree: &Node, dollars: Dollars) -> String {
 pub fn json(tree: &Node, dollars: Dollars) -> String {
     let value = match dollars {
         Dollars::Escaped => settled(tree, &TOP, true),
-        Dollars::AsIs => tree.to_json(),
+        Dollars::AsIs => unsettled(tree, Some(&TOP)),
     };
     escaped(format!("{value:#}\n"), dollars)
 }
@@ -43,9 +43,10 @@ fn settled(node: &Node, shape: &'static Shape, top: bool) -> Value {
             let mut object = Map::new();
             for (key, value) in entries {
                 match fields.iter().find(|field| field.name == key.name) {
+                    Some(field) if field.json == Json::Hidden => {}
                     Some(field) => drop(object.insert(shown_name(field).to_owned(), settled(value, field.shape, false))),
                     // COMPAT: as docker compose, JSON has no extensions but those at the top.
-                    None if top => drop(object.insert(key.name.clone(), value.to_json())),
+                    None if top => drop(object.insert(key.name.clone(), unsettled(value, None))),
                     None => {}
                 }
             }
@@ -60,6 +61,22 @@ fn settled(node: &Node, shape: &'static Shape, top: bool) -> Value {
             None => node.to_json(),
         },
         _ => node.to_json(),
+    }
+}
+
+/// COMPAT: an empty list is `null`, as docker compose has it, unless its items are told apart.
+fn unsettled(node: &Node, shape: Option<&'static Shape>) -> Value {
+    match &node.kind {
+        Kind::Sequence(items) if items.is_empty() && shape.is_none_or(|shape| shape.unique.is_none()) => Value::Null,
+        Kind::Sequence(items) => {
+            let below = shape.and_then(|shape| shape.list);
+            Value::Array(items.iter().map(|item| unsettled(item, below)).collect())
+        }
+        Kind::Mapping(entries) => {
+            let below = |name: &str| shape.and_then(|shape| shape.below(name));
+            Value::Object(entries.iter().map(|(key, value)| (key.name.clone(), unsettled(value, below(&key.name)))).collect())
+        }
+        Kind::Scalar { .. } => node.to_json(),
     }
 }
 
@@ -81,7 +98,7 @@ fn add_absent(object: &mut Map<String, Value>, fields: &'static [Field]) {
                 }
                 object.insert(field.name.to_owned(), Value::Object(empty));
             }
-            Json::AsIs | Json::Renamed(_) => {}
+            Json::AsIs | Json::Renamed(_) | Json::Hidden => {}
         }
     }
 }

@@ -16,22 +16,23 @@ pub(crate) struct Line {
     pub(crate) number: u32,
 }
 
-/// Earlier lines behind what is looked up first.
+/// Earlier lines between what is looked up first, and what last.
 struct Known<'a> {
     first: &'a dyn Lookup,
     lines: &'a [Line],
+    last: &'a dyn Lookup,
 }
 
 impl Lookup for Known<'_> {
     fn find(&self, name: &str) -> Option<&str> {
         let earlier = || self.lines.iter().rev().find(|line| line.name == name).map(|line| line.value.as_str());
-        self.first.find(name).or_else(earlier)
+        self.first.find(name).or_else(earlier).or_else(|| self.last.find(name))
     }
 }
 
 /// Reads `NAME=value` lines, with quotes, comments and variables. A name alone takes its value from `variables`, or is
-/// passed over. Values see `variables` first, then earlier lines.
-pub(crate) fn parse(text: &str, file: &Path, variables: &dyn Lookup) -> Result<Vec<Line>, Diagnostic> {
+/// passed over. Values see `variables` first, then earlier lines, then `before`, which is what earlier files say.
+pub(crate) fn parse(text: &str, file: &Path, variables: &dyn Lookup, before: &dyn Lookup) -> Result<Vec<Line>, Diagnostic> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { text, at: 0, line: 1, file };
     let mut lines = Vec::new();
@@ -39,8 +40,8 @@ pub(crate) fn parse(text: &str, file: &Path, variables: &dyn Lookup) -> Result<V
         let number = reader.line;
         let (name, has_value) = reader.name()?;
         let value = match has_value {
-            true => Some(reader.value(&name, &Known { first: variables, lines: &lines })?),
-            false => variables.find(&name).map(str::to_owned),
+            true => Some(reader.value(&name, &Known { first: variables, lines: &lines, last: before })?),
+            false => variables.find(&name).or_else(|| before.find(&name)).map(str::to_owned),
         };
         if let Some(value) = value {
             lines.push(Line { name, value, number });
@@ -62,7 +63,10 @@ pub(crate) fn parse_raw(text: &str, file: &Path, variables: &dyn Lookup) -> Resu
         if name.is_empty() || name.contains(char::is_whitespace) {
             let text = format!("`{}` is no variable name", name.escape_debug());
             let place = Place { file: file.to_owned(), line: number, column: 1 };
-            return Err(Diagnostic::error(Code::Syntax, text).at_place(place).on(line).with_help("write one `NAME=value` a line"));
+            return Err(Diagnostic::error(Code::Syntax, text)
+                .at_place(place)
+                .on(line)
+                .with_help("write one `NAME=value` a line"));
         }
         if let Some(value) = value.or_else(|| variables.find(name)) {
             lines.push(Line { name: name.to_owned(), value: value.to_owned(), number });
@@ -130,9 +134,6 @@ impl<'a> Reader<'a> {
                 }
             };
             return Err(problem.with_help("write one `KEY=value` a line; a comment begins with `#`"));
-        }
-        if name.is_empty() {
-            return Err(self.fault("a value without a key".to_owned(), line.trim_end()).with_help("write one `KEY=value` a line"));
         }
         let has_value = end < line.len();
         self.skip(end + usize::from(has_value));
@@ -261,7 +262,7 @@ mod tests {
     }
 
     fn shown(text: &str) -> String {
-        match parse(text, Path::new(".env"), &environment()) {
+        match parse(text, Path::new(".env"), &environment(), &Variables::default()) {
             Ok(lines) => lines.iter().map(|line| format!("{}={}", line.name, line.value)).collect::<Vec<_>>().join("|"),
             Err(problem) => format!("{}: {}", problem.place.unwrap().line, problem.message),
         }
@@ -279,6 +280,8 @@ mod tests {
             ("SET\nUNSET\nA=1\n", "SET=s|A=1"),
             ("\u{feff}A=1\r\nB=2\r\n", "A=1|B=2"),
             ("A=\nB=\"\"\n", "A=|B="),
+            // COMPAT: docker compose takes a value without a name, too.
+            ("=x\n", "=x"),
             ("A='it\\'s'\n", "A=it's"),
             ("A=\"\\0101\"", "A=A"),
         ] {
@@ -291,7 +294,6 @@ mod tests {
         for (text, expected) in [
             ("A=1\nnot a setting\n", "2: a key cannot contain a space: `not a setting`"),
             ("A='x\n", "1: the value of `A` has no closing '"),
-            ("=x\n", "1: a value without a key"),
             ("A=1\n\nB!=2\n", "3: unexpected character `!` in the key `B!`"),
             ("A=${", "1: the value of `A` has an invalid `${`"),
         ] {
@@ -310,7 +312,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in "[A-C=:'\"\\\\$#{} \n\té0]{0,60}") {
-            let _ = parse(&text, Path::new("x"), &environment());
+            let _ = parse(&text, Path::new("x"), &environment(), &Variables::default());
             let _ = parse_raw(&text, Path::new("x"), &environment());
         }
     }

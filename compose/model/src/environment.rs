@@ -7,26 +7,27 @@ use crate::diagnostic::Code;
 use crate::envfile::{self, Line};
 use crate::load::{Files, MAX_ENV_BYTES};
 use crate::node::{Key, Mapping, Node, Spot};
+use crate::schema::TOP;
 use crate::variables::{Lookup, Variables};
-use crate::Diagnostic;
+use crate::{Diagnostic, settle};
 
 /// The project's variables before a service's own.
 struct ServiceVariables<'a> {
     project: &'a Variables,
     own: Option<&'a Mapping>,
-    earlier: &'a HashMap<String, String>,
 }
 
 impl Lookup for ServiceVariables<'_> {
     fn find(&self, name: &str) -> Option<&str> {
         let own = || self.own.and_then(|own| own.get(name)).and_then(own_text);
-        self.project.get(name).or_else(own).or_else(|| self.earlier.get(name).map(String::as_str))
+        self.project.get(name).or_else(own)
     }
 }
 
-struct Labels<'a>(&'a HashMap<String, String>);
+/// What earlier files say.
+struct Earlier<'a>(&'a HashMap<String, String>);
 
-impl Lookup for Labels<'_> {
+impl Lookup for Earlier<'_> {
     fn find(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
@@ -55,8 +56,7 @@ pub(crate) fn resolve(tree: &mut Node, variables: &Variables, files: &dyn Files,
         let mut earlier = HashMap::new();
         for item in named.as_ref().and_then(Node::items).unwrap_or_default() {
             let own = service.get("environment").and_then(Node::mapping);
-            let lookup = ServiceVariables { project: variables, own, earlier: &earlier };
-            match read(item, &lookup, files) {
+            match read(item, &ServiceVariables { project: variables, own }, &Earlier(&earlier), files) {
                 Ok(more) => {
                     earlier.extend(more.iter().map(|(line, _)| (line.name.clone(), line.value.clone())));
                     lines.extend(more);
@@ -68,6 +68,19 @@ pub(crate) fn resolve(tree: &mut Node, variables: &Variables, files: &dyn Files,
     }
 }
 
+/// Tells which files of variables are not there, and reads none.
+pub(crate) fn check_files(tree: &Node, files: &dyn Files, problems: &mut Vec<Diagnostic>) {
+    let services = tree.get("services").and_then(Node::mapping).into_iter().flat_map(|entries| entries.values());
+    for item in services.flat_map(|service| service.get("env_file").and_then(Node::items).unwrap_or_default()) {
+        let node = item.get("path").unwrap_or(item);
+        let path = node.text().unwrap_or_default();
+        let required = item.get("required").and_then(Node::text) != Some("false");
+        if required && !files.exists(Path::new(path)) {
+            problems.push(missing(node, path, "env file"));
+        }
+    }
+}
+
 /// Reads `label_file` of every service into its `labels`.
 pub(crate) fn resolve_labels(tree: &mut Node, files: &dyn Files, problems: &mut Vec<Diagnostic>) {
     let services = tree.get_mut("services").and_then(Node::mapping_mut).into_iter().flat_map(|entries| entries.values_mut());
@@ -76,7 +89,13 @@ pub(crate) fn resolve_labels(tree: &mut Node, files: &dyn Files, problems: &mut 
         let mut lines: Vec<(Line, Spot)> = Vec::new();
         let mut earlier = HashMap::new();
         for item in named.items().unwrap_or_default() {
-            match read_file(item, item.text().unwrap_or_default(), None, "label file", &Labels(&earlier), files) {
+            match read_file(
+                item,
+                Named { path: item.text().unwrap_or_default(), format: None, what: "label file" },
+                &Earlier(&earlier),
+                &Earlier(&earlier),
+                files,
+            ) {
                 Ok(Some(more)) => {
                     earlier.extend(more.iter().map(|(line, _)| (line.name.clone(), line.value.clone())));
                     lines.extend(more);
@@ -104,10 +123,7 @@ fn fill(service: &mut Node, attribute: &str, lines: Vec<(Line, Spot)>) {
         return;
     }
     let spot = service.spot.clone();
-    let mut entries = match service.remove(attribute).map(|node| node.kind) {
-        Some(crate::node::Kind::Mapping(entries)) => entries,
-        _ => Mapping::new(),
-    };
+    let mut entries = service.get_mut(attribute).and_then(Node::mapping_mut).map(std::mem::take).unwrap_or_default();
     let own: std::collections::HashSet<String> = entries.keys().map(|key| key.name.clone()).collect();
     for (line, spot) in lines {
         if !own.contains(&line.name) {
@@ -116,17 +132,29 @@ fn fill(service: &mut Node, attribute: &str, lines: Vec<(Line, Spot)>) {
         }
     }
     entries.sort_by(|one, _, other, _| one.name.cmp(&other.name));
+    let is_new = service.get(attribute).is_none();
     service.set(attribute, Node::mapping_at(entries, &spot));
+    if let Some(shape) = TOP.below("services").and_then(|services| services.below("")).filter(|_| is_new) {
+        settle::sort_fields(service, shape);
+    }
 }
 
 type Lines = Vec<(Line, Spot)>;
 
-fn read(item: &Node, lookup: &dyn Lookup, files: &dyn Files) -> Result<Lines, Box<Diagnostic>> {
+/// A file that a service names.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    path: &'a str,
+    format: Option<&'a Node>,
+    what: &'static str,
+}
+
+fn read(item: &Node, variables: &dyn Lookup, before: &dyn Lookup, files: &dyn Files) -> Result<Lines, Box<Diagnostic>> {
     let node = item.get("path").unwrap_or(item);
     let path = node.text().unwrap_or_default();
     let format = item.get("format");
     let required = item.get("required").and_then(Node::text) != Some("false");
-    match read_file(node, path, format, "env file", lookup, files)? {
+    match read_file(node, Named { path, format, what: "env file" }, variables, before, files)? {
         Some(lines) => Ok(lines),
         None if required => Err(Box::new(missing(node, path, "env file"))),
         None => Ok(Vec::new()),
@@ -135,20 +163,18 @@ fn read(item: &Node, lookup: &dyn Lookup, files: &dyn Files) -> Result<Lines, Bo
 
 fn missing(node: &Node, path: &str, what: &str) -> Diagnostic {
     let problem = Diagnostic::error(Code::File, format!("{what} {path} not found"));
-    let name = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let help = match what {
         "env file" => "make the file, or say that it may be missing: `- path: FILE` with `required: false`",
         _ => "make the file, or remove the line",
     };
-    problem.at(&node.spot).on(name).with_help(help)
+    problem.at(&node.spot).with_help(help)
 }
 
 fn read_file(
     node: &Node,
-    path: &str,
-    format: Option<&Node>,
-    what: &str,
-    lookup: &dyn Lookup,
+    Named { path, format, what }: Named<'_>,
+    variables: &dyn Lookup,
+    before: &dyn Lookup,
     files: &dyn Files,
 ) -> Result<Option<Lines>, Box<Diagnostic>> {
     let text = match files.read(Path::new(path), MAX_ENV_BYTES) {
@@ -160,8 +186,8 @@ fn read_file(
         }
     };
     let lines = match format.and_then(Node::text) {
-        None | Some("") => envfile::parse(&text, Path::new(path), lookup).map_err(Box::new)?,
-        Some("raw") => envfile::parse_raw(&text, Path::new(path), lookup).map_err(Box::new)?,
+        None | Some("") => envfile::parse(&text, Path::new(path), variables, before).map_err(Box::new)?,
+        Some("raw") => envfile::parse_raw(&text, Path::new(path), variables).map_err(Box::new)?,
         Some(other) => {
             let message = format!("unsupported env_file format \"{}\"", other.escape_debug());
             let spot = format.map_or(&node.spot, |format| &format.spot);
@@ -171,9 +197,13 @@ fn read_file(
     };
     let file: std::sync::Arc<Path> = std::sync::Arc::from(Path::new(path));
     let spot = |line: &Line| Spot { file: file.clone(), line: line.number, column: 1, via: None };
-    Ok(Some(lines.into_iter().map(|line| {
-        let spot = spot(&line);
-        (line, spot)
-    }).collect()))
+    Ok(Some(
+        lines
+            .into_iter()
+            .map(|line| {
+                let spot = spot(&line);
+                (line, spot)
+            })
+            .collect(),
+    ))
 }
-

@@ -50,6 +50,10 @@ fn move_to(place: &mut Place, focus: &str, text: &str) {
     for (index, content) in text.lines().enumerate().skip(start).take(REACH) {
         let from = if index == start { content.char_indices().nth(column).map_or(content.len(), |(at, _)| at) } else { 0 };
         if let Some(at) = content[from..].find(first) {
+            // The quote before a text is a part of it.
+            if at == 1 && index == start && content[from..].starts_with(['"', '\'']) {
+                return;
+            }
             let number = |number: usize| u32::try_from(number + 1).unwrap_or(u32::MAX);
             place.line = number(index);
             place.column = number(content[..from + at].chars().count());

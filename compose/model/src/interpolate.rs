@@ -96,9 +96,10 @@ fn explain(fault: &Fault, trail: &Trail<'_>, spot: &Spot, variables: &Variables)
         Fault::Required { name, message } => {
             let why = if message.is_empty() { String::new() } else { format!(": {message}") };
             let text = format!("required variable {name} is missing a value{why}");
-            let problem = Diagnostic::error(Code::Interpolation, text).at(spot).on(name);
+            let problem = Diagnostic::error(Code::Interpolation, text).at(spot).on(format!("${{{name}"));
             match nearest(name, variables.names()) {
-                Some(near) => problem.with_help(format!("`{near}` is set; did you mean that? or set `{name}` in the environment or in `.env`")),
+                Some(near) => problem
+                    .with_help(format!("`{near}` is set; did you mean that? or set `{name}` in the environment or in `.env`")),
                 None => problem.with_help(format!("set `{name}` in the environment or in `.env`")),
             }
         }
@@ -236,7 +237,8 @@ pub(crate) fn next(text: &str) -> Token<'_> {
 }
 
 fn name_at_start(text: &str) -> &str {
-    let valid = |(index, byte): &(usize, u8)| *byte == b'_' || byte.is_ascii_alphabetic() || (*index > 0 && byte.is_ascii_digit());
+    let valid =
+        |(index, byte): &(usize, u8)| *byte == b'_' || byte.is_ascii_alphabetic() || (*index > 0 && byte.is_ascii_digit());
     let length = text.bytes().enumerate().take_while(valid).count();
     &text[..length]
 }

@@ -73,6 +73,8 @@ pub struct Without {
     pub path_resolution: bool,
     /// `env_file` is not read.
     pub env_resolution: bool,
+    /// Nor does it matter whether it is there.
+    pub env_files: bool,
     /// What does not fit together is not told.
     pub consistency: bool,
     /// Keys and types are not checked.
@@ -188,19 +190,26 @@ fn complete(model: &mut Model, request: &LoadRequest, files: &dyn Files, problem
         let home = model.variables.get("HOME").map(str::to_owned);
         paths::resolve(tree, &Base { folder: &folder, home: home.as_deref(), files });
     }
-    normalize::resolve_environment(tree, &model.variables);
+    // COMPAT: as in docker compose, names without value get none where variables are not put in.
+    let mut only_name = Variables::default();
+    only_name.set("COMPOSE_PROJECT_NAME".to_owned(), model.name.clone(), Source::Project);
+    let variables = if request.without.interpolation { &only_name } else { &model.variables };
+    normalize::resolve_environment(tree, variables);
     if !request.without.normalization {
-        normalize::normalize(tree, &model.name, &model.variables);
+        normalize::normalize(tree, &model.name, variables);
     }
     // What is of the wrong type cannot be settled, and what it would have meant need not be guessed.
     if request.without.interpolation || has_errors(problems) {
         return;
     }
+    normalize::name(tree, &model.name);
     let spot = tree.spot.clone();
     *tree = settle::settle(std::mem::replace(tree, Node::null_at(&spot)), &TOP, problems);
     choose(model, request, problems);
-    if !request.without.env_resolution {
-        environment::resolve(&mut model.tree, &model.variables, files, problems);
+    match request.without {
+        Without { env_files: true, .. } => return,
+        Without { env_resolution: true, .. } => environment::check_files(&model.tree, files, problems),
+        _ => environment::resolve(&mut model.tree, &model.variables, files, problems),
     }
     environment::resolve_labels(&mut model.tree, files, problems);
 }

@@ -22,6 +22,8 @@ pub(crate) fn merge(
     if over.is_null() && rule != Merge::Replace {
         return base;
     }
+    let (mut base, mut over) = (base, over);
+    take_away(&mut base, &mut over);
     match rule {
         Merge::Replace => over,
         Merge::List => Node { tag: base.tag, ..appended(listed(base), listed(over)) },
@@ -42,6 +44,21 @@ pub(crate) fn merge(
     }
 }
 
+/// Takes the keys away that `over` says are to go, from both.
+fn take_away(base: &mut Node, over: &mut Node) {
+    let Some(entries) = over.mapping_mut() else { return };
+    if entries.values().all(|value| value.tag != Some(Tag::Reset)) {
+        return;
+    }
+    entries.retain(|key, value| {
+        let goes = value.tag == Some(Tag::Reset);
+        if goes {
+            base.remove(&key.name);
+        }
+        !goes
+    });
+}
+
 fn clash(base: &Node, over: &Node, trail: &Trail<'_>) -> Diagnostic {
     let text = format!("cannot override {trail}: it is {}, and this is {}", base.describe(), over.describe());
     let name = trail.to_string();
@@ -53,13 +70,7 @@ fn clash(base: &Node, over: &Node, trail: &Trail<'_>) -> Diagnostic {
         .with_help(format!("write {} here too, or replace it whole: `{name}: !override ...`", base.describe()))
 }
 
-fn mappings(
-    base: Node,
-    over: Node,
-    shape: Option<&'static Shape>,
-    trail: &Trail<'_>,
-    problems: &mut Vec<Diagnostic>,
-) -> Node {
+fn mappings(base: Node, over: Node, shape: Option<&'static Shape>, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Node {
     let (mut base, over) = (base, over);
     let more = match (&mut base.kind, over.kind) {
         (Kind::Mapping(_), Kind::Mapping(more)) => more,
@@ -71,10 +82,6 @@ fn mappings(
     };
     let Kind::Mapping(entries) = &mut base.kind else { return base };
     for (key, value) in more {
-        if value.tag == Some(Tag::Reset) {
-            entries.shift_remove(key.name.as_str());
-            continue;
-        }
         match entries.get_mut(key.name.as_str()) {
             Some(known) => {
                 let spot = known.spot.clone();
@@ -106,7 +113,7 @@ fn appended_once(base: Node, over: Node) -> Node {
     let (spot, tag) = (base.spot.clone(), base.tag);
     let mut all = items(base);
     for item in items(over) {
-        if !all.iter().any(|known| known.kind == item.kind) {
+        if !all.iter().any(|known| known.text().is_some() && known.text() == item.text()) {
             all.push(item);
         }
     }
@@ -172,10 +179,7 @@ pub(crate) fn as_mapping(node: Node, names: Names) -> Node {
 /// What a dependency is if only its name is given.
 pub(crate) fn dependency(spot: &Spot) -> Node {
     let key = |name: &str| Key { name: name.to_owned(), spot: spot.clone() };
-    let entries = [
-        (key("condition"), Node::text_at("service_started", spot)),
-        (key("required"), Node::plain_at("true", spot)),
-    ];
+    let entries = [(key("condition"), Node::text_at("service_started", spot)), (key("required"), Node::plain_at("true", spot))];
     Node::mapping_at(Mapping::from_iter(entries), spot)
 }
 

@@ -53,13 +53,18 @@ fn give_value(item: &mut Node, variables: &Variables) -> bool {
     value.is_some()
 }
 
-/// Fills in what follows from the rest.
-pub(crate) fn normalize(tree: &mut Node, project: &str, variables: &Variables) {
-    let spot = tree.spot.clone();
+/// Says the name of the project, whatever the files say.
+pub(crate) fn name(tree: &mut Node, project: &str) {
+    let spot = tree.get("name").map_or(&tree.spot, |name| &name.spot).clone();
     tree.remove("name");
     if let Some(entries) = tree.mapping_mut() {
         entries.shift_insert(0, Key { name: "name".to_owned(), spot: spot.clone() }, Node::text_at(project, &spot));
     }
+}
+
+/// Fills in what follows from the rest.
+pub(crate) fn normalize(tree: &mut Node, project: &str, variables: &Variables) {
+    name(tree, project);
     default_network(tree);
     for service in services(tree) {
         if let Some(policy) = service.get_mut("pull_policy").filter(|policy| policy.text() == Some("if_not_present")) {

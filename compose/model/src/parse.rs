@@ -29,13 +29,8 @@ pub(crate) fn parse(text: &str, file: &Path) -> Result<Vec<Node>, Diagnostic> {
 
 /// Reads every document of a text, and counts their values.
 pub(crate) fn parse_counted(text: &str, file: &Path) -> Result<(Vec<Node>, usize), Diagnostic> {
-    let mut builder = Builder {
-        file: Arc::from(file),
-        stack: Vec::new(),
-        anchors: BTreeMap::new(),
-        documents: Vec::new(),
-        nodes: 0,
-    };
+    let mut builder =
+        Builder { file: Arc::from(file), stack: Vec::new(), anchors: BTreeMap::new(), documents: Vec::new(), nodes: 0 };
     // A byte order mark, which some editors leave at the start.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for event in Parser::new_from_str(text) {
@@ -233,7 +228,7 @@ mod tests {
     fn reads_values_and_knows_where_they_are() {
         let nodes = parse("a:\n  b: [1, 'two', yes, 22:22, 0x1F]\n", Path::new("x.yaml")).unwrap();
         let list = nodes[0].get("a").unwrap().get("b").unwrap();
-        assert_eq!((list.place.line, list.place.column), (2, 6));
+        assert_eq!((list.spot.line, list.spot.column), (2, 6));
         assert_eq!(list.to_json(), serde_json::json!([1, "two", "yes", "22:22", 31]));
     }
 

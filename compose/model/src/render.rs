@@ -60,15 +60,23 @@ impl Excerpt {
         let clean = |text: &str| text.chars().map(|it| if it.is_control() { ' ' } else { it }).collect::<String>();
         let at = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
         let (mut front, mut rest) = (clean(&line[..at]), clean(&line[at..]));
-        let focus = focus.and_then(|focus| focus.lines().next()).filter(|focus| line[at..].starts_with(focus)).unwrap_or_default();
-        let marked = clean(focus).width().clamp(1, WIDTH);
+        let quote = usize::from(line[at..].starts_with(['"', '\'']));
+        let is_there = |focus: &&str| line[at..].starts_with(focus) || line[at + quote..].starts_with(focus);
+        let focus = focus.and_then(|focus| focus.lines().next()).filter(is_there).unwrap_or_default();
+        let quotes = if focus.is_empty() || line[at..].starts_with(focus) { 0 } else { 2 };
+        let marked = (clean(focus).width() + quotes).clamp(1, WIDTH);
         // Of a line that is too long, the part around the offending text is shown.
         if front.width() > WIDTH / 2 {
             front = format!("...{}", last_columns(&front, WIDTH / 2));
         }
         rest = first_columns(&rest, WIDTH - WIDTH / 2);
         let before = " ".repeat(front.width());
-        Self { number: place.line.to_string(), line: format!("{front}{rest}"), before, marks: "^".repeat(marked.min(rest.width().max(1))) }
+        Self {
+            number: place.line.to_string(),
+            line: format!("{front}{rest}"),
+            before,
+            marks: "^".repeat(marked.min(rest.width().max(1))),
+        }
     }
 }
 

@@ -126,7 +126,9 @@ fn is_time(text: &str) -> bool {
     };
     let parts: Vec<&str> = date.split('-').collect();
     let in_range = |part: &str, most: u32| {
-        part.len() <= 2 && part.bytes().all(|byte| byte.is_ascii_digit()) && part.parse().is_ok_and(|it: u32| (1..=most).contains(&it))
+        part.len() <= 2
+            && part.bytes().all(|byte| byte.is_ascii_digit())
+            && part.parse().is_ok_and(|it: u32| (1..=most).contains(&it))
     };
     let is_date = parts.len() == 3 && in_range(parts[1], 12) && in_range(parts[2], 31);
     let is_clock = |rest: &str| rest.contains(':') && rest.starts_with(|first: char| first.is_ascii_digit());

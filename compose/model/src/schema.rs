@@ -93,8 +93,8 @@ pub(crate) enum Value {
     Integer(i64, i64),
     /// A fraction, of single precision.
     Fraction,
-    /// Bytes; printed as a text.
-    Size,
+    /// Bytes, at least so many; printed as a text.
+    Size(i64),
     Duration,
     /// Permission bits; printed as octal text.
     Mode,
@@ -137,6 +137,8 @@ pub(crate) enum Json {
     Null,
     /// `{}` where it is not there.
     Empty,
+    /// Nothing, though it is there. COMPAT: docker compose forgets it, and scripts compare.
+    Hidden,
     /// Under another name.
     Renamed(&'static str),
 }
@@ -301,8 +303,8 @@ static INTEGER: Shape = Shape::scalar(&[Integer, Text], Value::Integer(i64::MIN,
 static COUNT: Shape = Shape::scalar(&[Integer, Text], Value::Integer(0, i64::MAX));
 static NUMBER: Shape = Shape::scalar(&[Number, Text], Value::Integer(i64::MIN, i64::MAX));
 static FRACTION: Shape = Shape::scalar(&[Number, Text], Value::Fraction);
-static SIZE: Shape = Shape::scalar(&[Number, Text], Value::Size);
-static SIZE_TEXT: Shape = Shape::scalar(&[Text], Value::Size);
+static SIZE: Shape = Shape::scalar(&[Number, Text], Value::Size(i64::MIN));
+static SIZE_TEXT: Shape = Shape::scalar(&[Text], Value::Size(i64::MIN));
 static DURATION: Shape = Shape::scalar(&[Text], Value::Duration);
 static MODE: Shape = Shape::scalar(&[Number, Text], Value::Mode);
 static TEXTS: Shape = Shape::list(&TEXT);
@@ -324,7 +326,10 @@ static HOSTS: Shape = Shape::list(&TEXT).or(Shape::keys(&HOST)).merged(Merge::Ho
 static HOST: Shape = Shape::list(&TEXT).or(TEXT_SHAPE).form(Form::List);
 static ULIMITS: Shape = Shape::keys(&ULIMIT);
 static ULIMIT: Shape = Shape::scalar(&[Integer, Text], Value::Integer(-1, i64::MAX))
-    .or(Shape::fields(&[field("soft", &ULIMIT_VALUE).required().keeps_zero(), field("hard", &ULIMIT_VALUE).required().keeps_zero()]))
+    .or(Shape::fields(&[
+        field("soft", &ULIMIT_VALUE).required().keeps_zero(),
+        field("hard", &ULIMIT_VALUE).required().keeps_zero(),
+    ]))
     .merged(Merge::Replace);
 static ULIMIT_VALUE: Shape = Shape::scalar(&[Integer, Text], Value::Integer(-1, i64::MAX));
 /// A config or secret that a service uses.

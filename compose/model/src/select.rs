@@ -147,9 +147,14 @@ mod tests {
 
     #[test]
     fn names_may_have_holes() {
-        for (pattern, name, expected) in
-            [("web", "web", true), ("w*", "web", true), ("*b", "web", true), ("w?b", "web", true), ("w*x", "web", false), ("*", "", true)]
-        {
+        for (pattern, name, expected) in [
+            ("web", "web", true),
+            ("w*", "web", true),
+            ("*b", "web", true),
+            ("w?b", "web", true),
+            ("w*x", "web", false),
+            ("*", "", true),
+        ] {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         }
     }

@@ -29,7 +29,11 @@ fn value(node: Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Ve
         },
         Kind::Sequence(items) => match (shape.form, shape.list) {
             (Form::AsIs | Form::List, Some(below)) => Kind::Sequence(
-                items.into_iter().enumerate().filter_map(|(index, item)| value(item, below, &trail.item(index), problems)).collect(),
+                items
+                    .into_iter()
+                    .enumerate()
+                    .filter_map(|(index, item)| value(item, below, &trail.item(index), problems))
+                    .collect(),
             ),
             _ => Kind::Sequence(items),
         },
@@ -46,12 +50,7 @@ fn value(node: Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Ve
     Some(Node { kind, spot, tag })
 }
 
-fn fields(
-    mut entries: Mapping,
-    fields: &'static [schema::Field],
-    trail: &Trail<'_>,
-    problems: &mut Vec<Diagnostic>,
-) -> Mapping {
+fn fields(mut entries: Mapping, fields: &'static [schema::Field], trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Mapping {
     let mut settled = Mapping::with_capacity(entries.len());
     for field in fields {
         // Most attributes are not there: looking is cheaper than moving the rest together each time.
@@ -65,6 +64,13 @@ fn fields(
     rest.sort_by(|one, other| one.0.name.cmp(&other.0.name));
     settled.extend(rest);
     settled
+}
+
+/// Brings the attributes of a mapping into the order in which they are printed.
+pub(crate) fn sort_fields(node: &mut Node, shape: &'static Shape) {
+    let (Some(schema::Mapping::Fields(fields)), Some(entries)) = (shape.mapping, node.mapping_mut()) else { return };
+    let place = |key: &Key| fields.iter().position(|field| field.name == key.name).unwrap_or(fields.len());
+    entries.sort_by_cached_key(|key, _| (place(key), key.name.clone()));
 }
 
 fn keyed(
@@ -97,7 +103,7 @@ fn says_nothing(node: &Node, shape: &'static Shape) -> bool {
     match &node.kind {
         Kind::Scalar { text, plain: true } => matches!(text.as_str(), "" | "0" | "false"),
         Kind::Scalar { text, plain: false } => match shape.scalar.map(|scalar| scalar.value) {
-            Some(Value::Size) => text.is_empty() || text == "0",
+            Some(Value::Size(_)) => text.is_empty() || text == "0",
             Some(Value::Duration) => text.is_empty() || text == "0s",
             _ => text.is_empty(),
         },
@@ -119,7 +125,7 @@ fn single(text: String, plain: bool, scalar: schema::Scalar) -> Kind {
         }
         Value::Integer(..) => check::whole(written).map(number),
         Value::Fraction => check::fraction(written).map(|fraction| Kind::Scalar { text: fraction.to_string(), plain: true }),
-        Value::Size => check::size(written).map(|bytes| Kind::Scalar { text: bytes.to_string(), plain: false }),
+        Value::Size(_) => check::size(written).map(|bytes| Kind::Scalar { text: bytes.to_string(), plain: false }),
         Value::Duration => units::signed_duration(&text)
             .map(|nanoseconds| Kind::Scalar { text: units::duration_text(nanoseconds), plain: false }),
         Value::Mode => check::mode(written).map(|bits| Kind::Scalar { text: format!("0{bits:o}"), plain: false }),

@@ -24,10 +24,8 @@ pub(crate) fn config(world: &World, arguments: &Config) -> Result<Exit, CommandE
         text => text,
     };
     match &arguments.output {
-        Some(path) if !text.is_empty() => std::fs::write(path, text).map_err(|source| CommandError::System {
-            doing: format!("write {}", path.display()),
-            source,
-        })?,
+        Some(path) if !text.is_empty() => std::fs::write(path, text)
+            .map_err(|source| CommandError::System { doing: format!("write {}", path.display()), source })?,
         _ => output::print(&text)?,
     }
     Ok(Exit::Success)
@@ -72,12 +70,14 @@ fn load(world: &World, arguments: &Config, no_interpolation: bool) -> Result<Mod
             interpolation: no_interpolation,
             normalization: arguments.no_normalize,
             path_resolution: arguments.no_path_resolution,
-            env_resolution: arguments.no_env_resolution || listing,
+            env_resolution: arguments.no_env_resolution,
+            env_files: listing,
             consistency: arguments.no_consistency,
             validation: arguments.variables,
         },
         only_named: true,
-        ..world.request(&arguments.services_wanted)
+        // Lists are of the whole project.
+        ..world.request(if listing && !arguments.profiles { &[] } else { &arguments.services_wanted })
     };
     let (model, problems) = rcompose_model::load_model(&request, &HostFiles);
     match model {

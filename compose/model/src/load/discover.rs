@@ -41,16 +41,12 @@ pub(super) fn files(
         }
     }
     let problem = Diagnostic::error(Code::NotFound, "no configuration file provided: not found");
-    Err(Box::new(problem.with_help(format!("make a `compose.yaml` in {}, or name a file with `-f`", request.working_dir.display()))))
+    Err(Box::new(
+        problem.with_help(format!("make a `compose.yaml` in {}, or name a file with `-f`", request.working_dir.display())),
+    ))
 }
 
-fn in_folder(
-    folder: &Path,
-    names: &[&str],
-    what: &str,
-    files: &dyn Files,
-    problems: &mut Vec<Diagnostic>,
-) -> Option<PathBuf> {
+fn in_folder(folder: &Path, names: &[&str], what: &str, files: &dyn Files, problems: &mut Vec<Diagnostic>) -> Option<PathBuf> {
     let present: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).filter(|path| files.exists(path)).collect();
     if present.len() > 1 {
         let shown: Vec<String> = present.iter().map(|path| path.display().to_string()).collect();

@@ -40,9 +40,8 @@ impl<'a> Loader<'a> {
     pub(super) fn documents(&mut self, path: &Path, asked: Option<&Spot>) -> Result<Vec<Node>, Stop> {
         let fault = |code: Code, text: String| {
             let problem = Diagnostic::error(code, text);
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             Box::new(match asked {
-                Some(spot) => problem.at(spot).on(name),
+                Some(spot) => problem.at(spot),
                 None => problem,
             })
         };

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::Stop;
 use super::document::{Loader, brought};
 use super::files::{self, clean, relative};
-use super::Stop;
 use crate::diagnostic::Code;
 use crate::merge::{self, settle_tags};
 use crate::node::{Mapping, Node, Road, Spot};
@@ -91,7 +91,8 @@ impl Resolving<'_, '_> {
         let known = next.services.as_deref().unwrap_or_else(|| self.tree.get("services").unwrap_or(self.tree));
         if known.get(&target.service).is_none() {
             let names = known.mapping().into_iter().flat_map(|entries| entries.keys()).map(|key| key.name.as_str());
-            let text = format!("cannot extend service \"{name}\": service \"{}\" not found in {}", target.service, next.file.display());
+            let text =
+                format!("cannot extend service \"{name}\": service \"{}\" not found in {}", target.service, next.file.display());
             let problem = Diagnostic::error(Code::Undefined, text).at(&target.spot).on(&target.service);
             self.loader.problems.push(problem.with_nearest(&target.service, names));
             return Ok(None);
@@ -116,7 +117,8 @@ impl Resolving<'_, '_> {
         }
         let begin = self.chain.iter().position(|link| link.service == name && link.file == scope.file)?;
         let names: Vec<&str> = self.chain[begin..].iter().map(|link| link.service.as_str()).chain([name]).collect();
-        let mut problem = Diagnostic::error(Code::Cycle, format!("services extend each other in a circle: {}", names.join(" -> ")));
+        let mut problem =
+            Diagnostic::error(Code::Cycle, format!("services extend each other in a circle: {}", names.join(" -> ")));
         problem = problem.at(&self.chain[begin].spot).on("extends");
         for link in &self.chain[begin + 1..] {
             problem = problem.with_note(format!("`{}` extends the next", link.service), &link.spot);
@@ -127,7 +129,8 @@ impl Resolving<'_, '_> {
     /// The services of another file, read once.
     fn file(&mut self, name: &str, spot: &Spot) -> Result<Option<Scope>, Stop> {
         // A file that is extended has its paths made relative to the folder of the document.
-        let joined = if paths::is_remote(name) || Path::new(name).is_absolute() { PathBuf::from(name) } else { self.folder.join(name) };
+        let joined =
+            if paths::is_remote(name) || Path::new(name).is_absolute() { PathBuf::from(name) } else { self.folder.join(name) };
         let path = clean(&files::fetched(joined, self.loader.files)?.path);
         let services = match self.loader.extended.get(&path) {
             Some(services) => services.clone(),
@@ -157,7 +160,6 @@ impl Resolving<'_, '_> {
             all = merge::merge(all, tree, Some(&TOP), &Trail::TOP, self.loader.problems);
         }
         self.loader.make_canonical(&mut all);
-        settle_tags(&mut all);
         let way = relative(self.folder, &paths::folder_of(path)).display().to_string();
         let home = self.variables.get("HOME").map(str::to_owned);
         paths::resolve(&mut all, &Base { folder: &way, home: home.as_deref(), files: self.loader.files });
@@ -173,4 +175,3 @@ fn read_target(extends: &Node) -> Option<Target> {
     let file = extends.get("file").and_then(|file| Some((file.text()?.to_owned(), file.spot.clone())));
     Some(Target { service: service.text()?.to_owned(), file, spot: service.spot.clone() })
 }
-

@@ -41,7 +41,8 @@ impl Loader<'_> {
             let problem = Diagnostic::error(Code::WrongType, text).at(&node.spot);
             self.problems.push(problem.with_help("write `include:` and below it `- path`"));
         }
-        let entries: Vec<Entry> = node.items().unwrap_or_default().iter().filter_map(|node| read_entry(node, self.problems)).collect();
+        let entries: Vec<Entry> =
+            node.items().unwrap_or_default().iter().filter_map(|node| read_entry(node, self.problems)).collect();
         tree.remove("include");
         let own = tree.spot.file.to_path_buf();
         let including: Vec<PathBuf> = including.iter().cloned().chain([own]).collect();

@@ -47,7 +47,9 @@ fn is_switched_off(request: &LoadRequest) -> bool {
 }
 
 fn add_if_there(variables: &mut Variables, path: &Path, files: &dyn Files) -> Result<(), Stop> {
-    let known = variables.iter().flat_map(|(_, variable)| std::iter::once(&variable.source).chain(variable.shadowed.iter().map(|it| &it.0)));
+    let known = variables
+        .iter()
+        .flat_map(|(_, variable)| std::iter::once(&variable.source).chain(variable.shadowed.iter().map(|it| &it.0)));
     let read_before = known.into_iter().any(|source| matches!(source, Source::File(place) if place.file == path));
     if !read_before && files.exists(path) { add(variables, &[path.to_owned()], files) } else { Ok(()) }
 }
@@ -56,8 +58,7 @@ fn add_if_there(variables: &mut Variables, path: &Path, files: &dyn Files) -> Re
 pub(super) fn add(variables: &mut Variables, paths: &[PathBuf], files: &dyn Files) -> Result<(), Stop> {
     let mut all: Vec<(Line, &Path)> = Vec::new();
     for path in paths {
-        let lookup = Layered { first: variables, lines: &all };
-        let lines = read_file(path, &lookup, files)?;
+        let lines = read_file(path, variables, &Before(&all), files)?;
         all.extend(lines.into_iter().map(|line| (line, path.as_path())));
     }
     for (line, path) in all.into_iter().rev() {
@@ -67,22 +68,19 @@ pub(super) fn add(variables: &mut Variables, paths: &[PathBuf], files: &dyn File
     Ok(())
 }
 
-struct Layered<'a> {
-    first: &'a Variables,
-    lines: &'a [(Line, &'a Path)],
-}
+/// What earlier files say.
+struct Before<'a>(&'a [(Line, &'a Path)]);
 
-impl Lookup for Layered<'_> {
+impl Lookup for Before<'_> {
     fn find(&self, name: &str) -> Option<&str> {
-        let earlier = || self.lines.iter().rev().find(|(line, _)| line.name == name).map(|(line, _)| line.value.as_str());
-        self.first.get(name).or_else(earlier)
+        self.0.iter().rev().find(|(line, _)| line.name == name).map(|(line, _)| line.value.as_str())
     }
 }
 
-fn read_file(path: &Path, lookup: &dyn Lookup, files: &dyn Files) -> Result<Vec<Line>, Stop> {
+fn read_file(path: &Path, variables: &Variables, before: &dyn Lookup, files: &dyn Files) -> Result<Vec<Line>, Stop> {
     let unreadable = |why: &str| Diagnostic::error(Code::File, format!("couldn't read env file {}: {why}", path.display()));
     match files.read(path, MAX_ENV_BYTES) {
-        Ok(Some(text)) => envfile::parse(&text, path, lookup).map_err(Box::new),
+        Ok(Some(text)) => envfile::parse(&text, path, variables, before).map_err(Box::new),
         Ok(None) => Err(Box::new(unreadable("no such file"))),
         Err(why) => Err(Box::new(unreadable(&why))),
     }
@@ -93,6 +91,6 @@ fn read_file(path: &Path, lookup: &dyn Lookup, files: &dyn Files) -> Result<Vec<
 /// # Errors
 /// It cannot be read, or a line of it is none.
 pub fn read(path: &Path, files: &dyn Files, environment: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, Diagnostic> {
-    let lines = read_file(path, &Variables::of_environment(environment), files).map_err(|problem| *problem)?;
+    let lines = read_file(path, &Variables::of_environment(environment), &Before(&[]), files).map_err(|problem| *problem)?;
     Ok(lines.into_iter().map(|line| (line.name, line.value)).collect())
 }

@@ -24,7 +24,7 @@ fn moved(spot: &Spot, line: usize, column: usize) -> Spot {
 /// A tab where an indentation is, on the line of the complaint or just above.
 fn tab(lines: &[&str], at: usize, spot: &Spot) -> Option<Diagnostic> {
     let indented_by_tab = |line: &&str| line.trim_start_matches(' ').starts_with('\t') && !line.trim().is_empty();
-    let found = (at.saturating_sub(1)..=at).find(|line| lines.get(*line).is_some_and(indented_by_tab))?;
+    let found = (at.saturating_sub(1)..=at + 1).find(|line| lines.get(*line).is_some_and(indented_by_tab))?;
     let column = lines[found].len() - lines[found].trim_start_matches(' ').len();
     Some(
         Diagnostic::error(Code::Syntax, "invalid YAML: a tab where spaces belong")
@@ -91,7 +91,7 @@ fn unknown_anchor(text: &str, lines: &[&str], complaint: &str, at: usize, spot: 
     let anchors: Vec<&str> = text.split('&').skip(1).map(word_at).filter(|anchor| !anchor.is_empty()).collect();
     let problem = Diagnostic::error(Code::Undefined, format!("no anchor `&{name}` for this alias"))
         .at(&moved(spot, at, line[..star].chars().count()))
-        .on(name);
+        .on(format!("*{name}"));
     Some(match nearest(name, anchors) {
         Some(near) => problem.with_help(format!("did you mean `*{near}`?")),
         None => problem.with_help(format!("write `&{name}` before the value that is meant, above this line")),

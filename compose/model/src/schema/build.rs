@@ -1,13 +1,12 @@
 //! `build`, and what watches over it: `develop`.
 
 use super::{
-    BOOLEAN, ENVIRONMENT, Effect, Field, Form, HOSTS, Json, Merge, PAIRS, PAIRS_SHAPE, PLAIN_BOOLEAN, SIZE, Shape, TEXT, TEXT_OR_TEXTS,
-    TEXT_SHAPE, TEXTS, ULIMITS, Value, Written, field,
+    BOOLEAN, ENVIRONMENT, Effect, Field, Form, HOSTS, Json, Merge, PAIRS, PAIRS_SHAPE, PLAIN_BOOLEAN, SIZE, Shape, TEXT,
+    TEXT_OR_TEXTS, TEXT_SHAPE, TEXTS, ULIMITS, Value, Written, field,
 };
 use crate::{canonical, unique};
 
-pub(super) static BUILD: Shape =
-    Shape::fields(&FIELDS).or(TEXT_SHAPE).merged(Merge::Build).long(canonical::build);
+pub(super) static BUILD: Shape = Shape::fields(&FIELDS).or(TEXT_SHAPE).merged(Merge::Build).long(canonical::build);
 
 static FIELDS: [Field; 25] = [
     field("context", &TEXT),

@@ -1,8 +1,8 @@
 //! `deploy`, and the devices that services ask for.
 
 use super::{
-    COUNT, DISTINCT_TEXTS, DURATION, Effect, FRACTION, Field, INTEGER, Json, PAIRS, SIZE_TEXT, Shape, TEXT, TEXT_SHAPE, TEXTS, Value,
-    Written, field,
+    COUNT, DISTINCT_TEXTS, DURATION, Effect, FRACTION, Field, INTEGER, Json, PAIRS, SIZE_TEXT, Shape, TEXT, TEXT_SHAPE, TEXTS,
+    Value, Written, field,
 };
 use crate::canonical;
 
@@ -34,8 +34,7 @@ static UPDATE: Shape = Shape::fields(&[
 static ORDER: Shape = Shape::scalar(&[Written::Text], Value::Choice(&["start-first", "stop-first"]));
 
 static RESOURCES: Shape = Shape::fields(&[field("limits", &LIMITS), field("reservations", &RESERVATIONS)]);
-static LIMITS: Shape =
-    Shape::fields(&[field("cpus", &FRACTION), field("memory", &SIZE_TEXT), field("pids", &INTEGER)]);
+static LIMITS: Shape = Shape::fields(&[field("cpus", &FRACTION), field("memory", &SIZE_TEXT), field("pids", &INTEGER)]);
 static RESERVATIONS: Shape = Shape::fields(&[
     field("cpus", &FRACTION).effect(Effect::Cluster),
     field("memory", &SIZE_TEXT),
@@ -44,8 +43,7 @@ static RESERVATIONS: Shape = Shape::fields(&[
 ]);
 static GENERIC: Shape = Shape::list(&GENERIC_ITEM);
 static GENERIC_ITEM: Shape = Shape::fields(&[field("discrete_resource_spec", &DISCRETE)]);
-static DISCRETE: Shape =
-    Shape::fields(&[field("kind", &TEXT).keeps_zero(), field("value", &NUMBER).keeps_zero()]);
+static DISCRETE: Shape = Shape::fields(&[field("kind", &TEXT).keeps_zero(), field("value", &NUMBER).keeps_zero()]);
 static NUMBER: Shape = Shape::scalar(&[Written::Number, Written::Text], Value::Integer(i64::MIN, i64::MAX));
 
 static RESTART_POLICY: Shape = Shape::fields(&[
@@ -55,11 +53,8 @@ static RESTART_POLICY: Shape = Shape::fields(&[
     field("window", &DURATION).keeps_zero().effect(Effect::NotYet),
 ]);
 
-static PLACEMENT: Shape = Shape::fields(&[
-    field("constraints", &TEXTS),
-    field("preferences", &PREFERENCES),
-    field("max_replicas_per_node", &COUNT),
-]);
+static PLACEMENT: Shape =
+    Shape::fields(&[field("constraints", &TEXTS), field("preferences", &PREFERENCES), field("max_replicas_per_node", &COUNT)]);
 static PREFERENCES: Shape = Shape::list(&PREFERENCE);
 static PREFERENCE: Shape = Shape::fields(&[field("spread", &TEXT)]);
 

@@ -2,8 +2,8 @@
 
 use super::service::SERVICE;
 use super::{
-    BOOLEAN, Effect, Field, Json, Mapping, Merge, OPTIONS, PAIRS, Shape, TEXT, TEXT_OR_TEXTS, TEXT_SHAPE, TEXTS, Value,
-    Written, field,
+    BOOLEAN, Effect, Field, Json, Mapping, Merge, OPTIONS, PAIRS, Shape, TEXT, TEXT_OR_TEXTS, TEXT_SHAPE, TEXTS, Value, Written,
+    field,
 };
 use crate::{canonical, unique};
 
@@ -14,21 +14,18 @@ static FIELDS: [Field; 9] = [
     field("version", &TEXT),
     field("name", &TEXT),
     field("include", &INCLUDES),
-    field("services", &SERVICES).keeps_zero(),
+    field("services", &SERVICES).keeps_zero().json(Json::Empty),
     field("networks", &NETWORKS),
     field("volumes", &VOLUMES),
     field("secrets", &SECRETS),
     field("configs", &CONFIGS),
-    field("models", &MODELS),
+    field("models", &MODELS).json(Json::Hidden),
 ];
 
 static INCLUDES: Shape = Shape::list(&INCLUDE);
-static INCLUDE: Shape = Shape::closed(&[
-    field("path", &TEXT_OR_TEXTS),
-    field("project_directory", &TEXT),
-    field("env_file", &TEXT_OR_TEXTS),
-])
-.or(TEXT_SHAPE);
+static INCLUDE: Shape =
+    Shape::closed(&[field("path", &TEXT_OR_TEXTS), field("project_directory", &TEXT), field("env_file", &TEXT_OR_TEXTS)])
+        .or(TEXT_SHAPE);
 
 static SERVICES: Shape = Shape::named(&SERVICE);
 static NETWORKS: Shape = Shape::named(&NETWORK);
@@ -57,7 +54,8 @@ static NETWORK: Shape = Shape::fields(&[
 .or_null()
 .long(canonical::external);
 
-static IPAM: Shape = Shape::fields(&[field("driver", &TEXT), field("config", &POOLS), field("options", &TEXT_OPTIONS)]);
+static IPAM: Shape =
+    Shape::fields(&[field("driver", &TEXT), field("config", &POOLS), field("options", &TEXT_OPTIONS).json(Json::Hidden)]);
 static POOLS: Shape = Shape::list(&POOL).merged(Merge::Subnets);
 static POOL: Shape = Shape::fields(&[
     field("subnet", &TEXT),

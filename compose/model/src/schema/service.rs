@@ -3,8 +3,9 @@
 use super::build::{BUILD, DEVELOP, HOOKS, START_HOOKS};
 use super::deploy::{DEPLOY, GPUS};
 use super::{
-    BOOLEAN, COMMAND, COUNT, DISTINCT_TEXTS, DURATION, ENVIRONMENT, Effect, FILE_REFERENCE, FRACTION, Field, Form, HOSTS, INTEGER, Json, Merge, NUMBER,
-    Names, OPTION, OPTIONS, PAIRS, PLAIN_BOOLEAN, SIZE, Shape, TEXT, TEXT_SHAPE, ULIMITS, Value, WORD, Written, field,
+    BOOLEAN, COMMAND, COUNT, DISTINCT_TEXTS, DURATION, ENVIRONMENT, Effect, FILE_REFERENCE, FRACTION, Field, Form, HOSTS,
+    INTEGER, Json, Merge, NUMBER, Names, OPTION, OPTIONS, PAIRS, PLAIN_BOOLEAN, SIZE, Shape, TEXT, TEXT_SHAPE, ULIMITS, Value,
+    WORD, Written, field,
 };
 use crate::{canonical, check, unique};
 
@@ -145,7 +146,7 @@ static RATE: Shape = Shape::closed(&[
     field("path", &TEXT).keeps_zero().json(Json::Renamed("Path")),
     field("rate", &RATE_VALUE).keeps_zero().json(Json::Renamed("Rate")),
 ]);
-static RATE_VALUE: Shape = Shape::scalar(&[Written::Integer, Written::Text], Value::Size);
+static RATE_VALUE: Shape = Shape::scalar(&[Written::Integer, Written::Text], Value::Size(i64::MIN));
 
 static CONFIGS: Shape = Shape::list(&FILE_REFERENCE).unique(unique::config);
 static SECRETS: Shape = Shape::list(&FILE_REFERENCE).unique(unique::secret);
@@ -161,16 +162,13 @@ static DEPENDENCY: Shape = Shape::fields(&[
     field("restart", &BOOLEAN),
     field("required", &PLAIN_BOOLEAN).keeps_zero(),
 ]);
-static CONDITION: Shape = Shape::scalar(
-    &[Written::Text],
-    Value::Choice(&["service_started", "service_healthy", "service_completed_successfully"]),
-);
+static CONDITION: Shape =
+    Shape::scalar(&[Written::Text], Value::Choice(&["service_started", "service_healthy", "service_completed_successfully"]));
 
 static DEVICES: Shape = Shape::list(&DEVICE).unique(unique::device);
-static DEVICE: Shape =
-    Shape::fields(&[field("source", &TEXT).required(), field("target", &TEXT), field("permissions", &TEXT)])
-        .or(TEXT_SHAPE)
-        .long(canonical::device);
+static DEVICE: Shape = Shape::fields(&[field("source", &TEXT).required(), field("target", &TEXT), field("permissions", &TEXT)])
+    .or(TEXT_SHAPE)
+    .long(canonical::device);
 
 static PROVIDER: Shape = Shape::fields(&[field("type", &TEXT).required(), field("options", &PROVIDER_OPTIONS)]);
 static PROVIDER_OPTIONS: Shape = Shape::keys(&PROVIDER_OPTION);
@@ -180,18 +178,14 @@ const PROVIDER_VALUE_SHAPE: Shape = Shape::scalar(&[Written::Text, Written::Numb
 
 static ENV_FILES: Shape =
     Shape::list(&ENV_FILE).or(TEXT_SHAPE).merged(Merge::List).unique(unique::path).long(canonical::env_files);
-static ENV_FILE: Shape = Shape::closed(&[
-    field("path", &TEXT).required(),
-    field("required", &BOOLEAN).keeps_zero(),
-    field("format", &TEXT),
-])
-.or(TEXT_SHAPE);
+static ENV_FILE: Shape =
+    Shape::closed(&[field("path", &TEXT).required(), field("required", &BOOLEAN).keeps_zero(), field("format", &TEXT)])
+        .or(TEXT_SHAPE);
 
 static EXPOSE: Shape = Shape::list(&WORD).unique(unique::whole).distinct();
 static GROUPS: Shape = Shape::list(&WORD).distinct();
-static EXTENDS: Shape = Shape::closed(&[field("file", &TEXT), field("service", &TEXT).required()])
-    .or(TEXT_SHAPE)
-    .long(canonical::extends);
+static EXTENDS: Shape =
+    Shape::closed(&[field("file", &TEXT), field("service", &TEXT).required()]).or(TEXT_SHAPE).long(canonical::extends);
 
 static HEALTHCHECK: Shape = Shape::fields(&[
     field("test", &TEST),
@@ -269,11 +263,10 @@ static BIND: Shape = Shape::fields(&[
     field("recursive", &RECURSIVE),
 ]);
 static SELINUX: Shape = Shape::scalar(&[Written::Text], Value::Choice(&["z", "Z"]));
-static RECURSIVE: Shape =
-    Shape::scalar(&[Written::Text], Value::Choice(&["enabled", "disabled", "writable", "readonly"]));
+static RECURSIVE: Shape = Shape::scalar(&[Written::Text], Value::Choice(&["enabled", "disabled", "writable", "readonly"]));
 static VOLUME_OPTIONS: Shape = Shape::fields(&[field("labels", &PAIRS), field("nocopy", &BOOLEAN), field("subpath", &TEXT)]);
 static TMPFS_OPTIONS: Shape = Shape::fields(&[field("size", &TMPFS_SIZE), field("mode", &TMPFS_MODE)]);
-static TMPFS_SIZE: Shape = Shape::scalar(&[Written::Integer, Written::Text], Value::Size);
+static TMPFS_SIZE: Shape = Shape::scalar(&[Written::Integer, Written::Text], Value::Size(0));
 /// Printed as a number, unlike modes of configs and secrets.
 static TMPFS_MODE: Shape = Shape::scalar(&[Written::Number, Written::Text], Value::Integer(0, u32::MAX as i64));
 static IMAGE_OPTIONS: Shape = Shape::fields(&[field("subpath", &TEXT)]);

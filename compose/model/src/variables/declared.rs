@@ -79,14 +79,6 @@ mod tests {
             .iter()
             .map(|(name, it)| format!("{name} {} {:?} {:?} {}", it.required, it.default, it.alternate, it.uses.len()))
             .collect();
-        assert_eq!(
-            shown,
-            [
-                "A true \"\" \"\" 2",
-                "B false \"${C:-x}\" \"\" 1",
-                "C false \"x\" \"\" 1",
-                "E false \"\" \"on\" 1"
-            ]
-        );
+        assert_eq!(shown, ["A true \"\" \"\" 2", "B false \"${C:-x}\" \"\" 1", "C false \"x\" \"\" 1", "E false \"\" \"on\" 1"]);
     }
 }

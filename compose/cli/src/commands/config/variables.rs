@@ -17,7 +17,8 @@ pub(super) fn variables(world: &World, arguments: &Config) -> Result<String, Com
         let record = |(name, it): (&String, &Declared)| (name.clone(), record(name, it));
         return Ok(format!("{:#}\n", Value::Object(declared.iter().map(record).collect::<Map<_, _>>())));
     }
-    let mut table = Table::new(&["NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE", "VALUE", "SET BY", "SHADOWS", "USED AT"]);
+    let mut table =
+        Table::new(&["NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE", "VALUE", "SET BY", "SHADOWS", "USED AT"]);
     for (name, it) in &declared {
         let set = model.variables.variable(name);
         table.row(vec![

@@ -73,7 +73,8 @@ fn restart(section: &Section<'_>, problems: &mut Vec<Diagnostic>) -> RestartPoli
             Some("on-failure") => RestartPolicy::OnFailure { max_retries },
             None | Some("" | "any") => RestartPolicy::Always,
             Some(other) => {
-                let fault = entry.fault("condition", Code::InvalidValue, &format!("unknown condition `{}`", other.escape_debug()));
+                let fault =
+                    entry.fault("condition", Code::InvalidValue, &format!("unknown condition `{}`", other.escape_debug()));
                 problems.push(fault.on(other).with_nearest(other, ["none", "on-failure", "any"]));
                 RestartPolicy::No
             }

@@ -32,7 +32,8 @@ pub(super) fn decode(model: &Model, section: &Section<'_>, service: &mut Service
         match security_option(model, &text) {
             Some(option) => service.security_opt.push(option),
             None => {
-                let fault = section.fault("security_opt", Code::InvalidValue, &format!("unknown option `{}`", text.escape_debug()));
+                let fault =
+                    section.fault("security_opt", Code::InvalidValue, &format!("unknown option `{}`", text.escape_debug()));
                 problems.push(fault.on(&text).with_help(
                     "known are no-new-privileges, seccomp=FILE|unconfined|builtin, apparmor=PROFILE, label=..., \
                      systempaths=unconfined, writable-cgroups",

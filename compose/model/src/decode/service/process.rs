@@ -61,7 +61,8 @@ fn pull_policy(section: &Section<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         other => match other.strip_prefix("every_").and_then(units::duration) {
             Some(period) => PullPolicy::Every(period),
             None => {
-                let fault = section.fault("pull_policy", Code::InvalidValue, &format!("unknown policy `{}`", other.escape_debug()));
+                let fault =
+                    section.fault("pull_policy", Code::InvalidValue, &format!("unknown policy `{}`", other.escape_debug()));
                 let known = ["always", "never", "missing", "if_not_present", "build", "daily", "weekly"];
                 problems.push(fault.on(other).with_nearest(other, known));
                 return None;
