@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rcompose_sys::beneath::{Root, file_type};
-use rcompose_sys::mount::{self as sys_mount, MountAttributes};
+use rcompose_sys::mount::{self as sys_mount, Change, MountAttributes};
 use rustix::fs::{CWD, FileType};
+use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
+    fsopen, open_tree,
 };
 
 use super::channel::StartError;
@@ -83,12 +84,22 @@ fn one(root: &Root, mount: &Mount, opened: Option<&OwnedFd>) -> StepResult<()> {
             bind(source, &options, opened).doing(|| format!("failed to mount {} at {}", source.display(), mount.destination))?;
         let is_directory = file_type(&tree).doing(what)? == FileType::Directory;
         let target = target(root, &mount.destination, is_directory)?;
-        attach(&tree, &target).doing(what)
+        sys_mount::attach(&tree, &target, &changes(&options)).doing(what)
     } else {
         let target = target(root, &mount.destination, true)?;
-        let fresh = fresh(mount, &options).doing(what)?;
-        attach(&fresh, &target).doing(what)
+        match fresh(mount, &options) {
+            // Before Linux 6.5.
+            Err(Errno::INVAL) if !layers(&options).is_empty() => {
+                sys_mount::overlay_at(&target, &layers(&options), None).doing(what)
+            }
+            fresh => sys_mount::attach(fresh.doing(what)?, &target, &[]).doing(what),
+        }
     }
+}
+
+/// The layers of an overlay that are given one by one.
+fn layers(options: &Options<'_>) -> Vec<PathBuf> {
+    options.data.iter().filter_map(|option| option.strip_prefix("lowerdir+=")).map(PathBuf::from).collect()
 }
 
 /// A mount of its own kind of file system, not attached yet.
@@ -124,31 +135,30 @@ fn copy_of(source: &Path, options: &Options<'_>) -> Result<OwnedFd, Box<dyn std:
     })
 }
 
-/// As [`copy_of`], with its own attributes.
+/// As [`copy_of`], if it was not opened already.
 fn bind(source: &Path, options: &Options<'_>, opened: Option<&OwnedFd>) -> Result<OwnedFd, Box<dyn std::error::Error>> {
     if let Some(unknown) = options.data.first() {
         return Err(format!("unknown option `{unknown}` of a bind mount").into());
     }
-    let tree = match opened {
-        Some(tree) => tree.try_clone()?,
-        None => copy_of(source, options)?,
-    };
+    match opened {
+        Some(tree) => Ok(tree.try_clone()?),
+        None => copy_of(source, options),
+    }
+}
+
+/// What makes a copy of a mount the container's own.
+fn changes(options: &Options<'_>) -> Vec<Change> {
     // Propagation first, with everything below; private unless asked otherwise.
-    let propagation = options.propagation.unwrap_or((libc::MS_PRIVATE, true));
-    let change = MountAttributes { propagation: propagation.0, ..MountAttributes::default() };
-    sys_mount::set_attributes(&tree, change, propagation.1)?;
+    let (propagation, recursive) = options.propagation.unwrap_or((libc::MS_PRIVATE, true));
+    let attributes = MountAttributes { propagation, ..MountAttributes::default() };
+    let mut changes = vec![Change { attributes, recursive }];
     if options.set != 0 {
         // Of the three ways to keep access times one is set: the others have to go.
         let clear = if options.set & ACCESS_TIMES == 0 { 0 } else { libc::MOUNT_ATTR__ATIME };
-        let change = MountAttributes { set: options.set, clear, ..MountAttributes::default() };
-        sys_mount::set_attributes(&tree, change, options.recursive && options.set & sys_mount::READ_ONLY != 0)?;
+        let attributes = MountAttributes { set: options.set, clear, ..MountAttributes::default() };
+        changes.push(Change { attributes, recursive: options.recursive && options.set & sys_mount::READ_ONLY != 0 });
     }
-    Ok(tree)
-}
-
-fn attach(mount: &OwnedFd, target: &OwnedFd) -> rustix::io::Result<()> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(mount, "", target, "", flags)
+    changes
 }
 
 /// The place of a mount inside the root; made if it is missing.
@@ -238,8 +248,7 @@ fn cgroups(root: &Root, mount: &Mount, prepared: &Prepared) -> StepResult<()> {
     }
     if options.set & sys_mount::READ_ONLY != 0 {
         let top = root.open_path(&mount.destination).doing(what)?;
-        let change = MountAttributes { set: sys_mount::READ_ONLY, ..MountAttributes::default() };
-        sys_mount::set_attributes(&top, change, false).doing(what)?;
+        sys_mount::change(&top, Change::read_only(false)).doing(what)?;
     }
     Ok(())
 }
