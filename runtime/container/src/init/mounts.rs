@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rcompose_sys::beneath::{Root, file_type};
 use rcompose_sys::mount::{self as sys_mount, Change, MountAttributes};
-use rustix::fs::{CWD, FileType};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
@@ -23,6 +23,11 @@ use crate::spec::Mount;
 /// Not of the runtime specification, which knows no such mounts.
 pub const SUBPATH: &str = "x-rcompose.subpath=";
 
+/// Begins the option of a bind mount whose source is a path of another mount namespace, by the file of that namespace.
+///
+/// Not of the runtime specification, where sources are paths of the host.
+pub const NAMESPACE: &str = "x-rcompose.namespace=";
+
 const ACCESS_TIMES: u64 = libc::MOUNT_ATTR_NOATIME | libc::MOUNT_ATTR_STRICTATIME;
 
 /// Mounts everything, in the order of the spec.
@@ -37,15 +42,18 @@ pub(super) fn mount_all(root: &Root, prepared: &Prepared) -> StepResult<()> {
     Ok(())
 }
 
-/// Opens the sources of mounts that propagate, by index. For the namespace of the host: what is opened later, in the container's
-/// own, has lost its peers there.
-pub(super) fn open_propagating(mounts: &[Mount]) -> Result<BTreeMap<usize, OwnedFd>, InitError> {
+/// Opens the sources of mounts that have to be opened in another namespace than the container's own, by index: those that
+/// propagate, in the host's, which is the caller's; what is opened later has lost its peers there.
+pub(super) fn open_elsewhere(mounts: &[Mount]) -> Result<BTreeMap<usize, OwnedFd>, InitError> {
     let mut trees = BTreeMap::new();
     for (index, mount) in mounts.iter().enumerate() {
         let options = Options::parse(&mount.options);
         let propagates = options.propagation.is_some_and(|(flag, _)| flag != libc::MS_PRIVATE);
-        if let Some(source) = mount.source.as_deref().filter(|_| options.bind && propagates) {
-            let tree = copy_of(source, &options);
+        if let Some(source) = mount.source.as_deref().filter(|_| options.bind && (propagates || options.namespace.is_some())) {
+            let tree = match options.namespace {
+                None => copy_of(source, &options),
+                Some(namespace) => copy_from(Path::new(namespace), source),
+            };
             trees.insert(index, tree.map_err(|error| invalid(format!("failed to mount {}: {error}", source.display())))?);
         }
     }
@@ -133,6 +141,18 @@ fn copy_of(source: &Path, options: &Options<'_>) -> Result<OwnedFd, Box<dyn std:
         }
         None => open_tree(CWD, source, flags)?,
     })
+}
+
+/// A copy of a mount of another namespace. Whoever lives there chooses what is at the path, but not where it leads.
+fn copy_from(namespace: &Path, source: &Path) -> Result<OwnedFd, Box<dyn std::error::Error>> {
+    let namespace = rcompose_sys::netns::open(namespace)?;
+    let copy = || {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let found = openat2(CWD, source, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+        open_tree(&found, "", flags)
+    };
+    Ok(rcompose_sys::namespace::run_with_mounts_of(&namespace, copy)??)
 }
 
 /// As [`copy_of`], if it was not opened already.
@@ -263,6 +283,8 @@ struct Options<'a> {
     propagation: Option<(u64, bool)>,
     /// Only this part of the source.
     subpath: Option<&'a str>,
+    /// Where the source is a path, if not on the host.
+    namespace: Option<&'a str>,
     data: Vec<&'a str>,
 }
 
@@ -290,9 +312,10 @@ impl<'a> Options<'a> {
                 "rslave" => parsed.propagation = Some((libc::MS_SLAVE, true)),
                 "shared" => parsed.propagation = Some((libc::MS_SHARED, false)),
                 "rshared" => parsed.propagation = Some((libc::MS_SHARED, true)),
-                data => match data.strip_prefix(SUBPATH) {
-                    Some(subpath) => parsed.subpath = Some(subpath),
-                    None => parsed.data.push(data),
+                data => match (data.strip_prefix(SUBPATH), data.strip_prefix(NAMESPACE)) {
+                    (Some(subpath), _) => parsed.subpath = Some(subpath),
+                    (None, Some(namespace)) => parsed.namespace = Some(namespace),
+                    (None, None) => parsed.data.push(data),
                 },
             }
         }
@@ -324,6 +347,7 @@ mod tests {
             set: sys_mount::READ_ONLY,
             propagation: Some((libc::MS_SHARED, true)),
             subpath: None,
+            namespace: None,
             data: vec!["size=64m"],
         };
         assert_eq!(Options::parse(&options), expected);
