@@ -157,7 +157,9 @@ impl Run {
             Operation::StartContainer { container } => {
                 let id = self.id_of(container)?;
                 let policy = if self.is_one_off(&id) { RestartPolicy::No } else { self.policy(&container.service) };
-                keeper.start(&id, policy).await.map_err(|error| self.explain(container, &error))
+                keeper.start(&id, policy).await.map_err(|error| self.explain(container, &error))?;
+                self.warn_of_what_has_no_effect(container, id).await;
+                Ok(())
             }
             Operation::StopContainer { container, timeout } => {
                 let id = self.id_of(container)?;
@@ -302,6 +304,13 @@ impl Run {
         let spec = translate::container(project, service, part, name).map_err(|error| Failure::of(&error))?;
         let inherits = replaces.and_then(|container| container.id.clone());
         self.with_engine((spec, inherits), |engine, (spec, inherits)| engine.create(spec, inherits.as_deref()).map(drop)).await
+    }
+
+    async fn warn_of_what_has_no_effect(&self, container: &ContainerRef, id: String) {
+        let engine = self.supervisor.engine.clone();
+        for text in blocking(move || Ok(engine.without_effect(&id))).await.unwrap_or_default() {
+            tell(&self.events, Event::Warning { text: format!("container {}: {text}", container.name) }).await;
+        }
     }
 
     fn id_of(&self, container: &ContainerRef) -> Result<String, Failure> {

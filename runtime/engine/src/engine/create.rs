@@ -6,6 +6,7 @@ use rcompose_volume::{Volume, VolumeSpec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::effect::check_limits;
 use super::{Engine, Entry, image, lock, new_id, now};
 use crate::container::{Mount, MountSource};
 use crate::error::Doing;
@@ -15,6 +16,7 @@ use crate::{ContainerSpec, EngineError};
 impl Engine {
     /// Makes a container that does not run yet. `replaces` hands its anonymous volumes over.
     pub fn create(&self, mut spec: ContainerSpec, replaces: Option<&str>) -> Result<Record, EngineError> {
+        check_limits(&spec)?;
         let (image_id, config, view) = self.images.open_image(&spec.image)?;
         let name = spec.name.clone();
         self.reserve(&spec)?;
