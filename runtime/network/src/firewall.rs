@@ -1,7 +1,7 @@
 //! The firewall: one table of ours, written anew as a whole in one transaction whenever it changes.
 //!
 //! Writing it whole makes it repair itself, and a reader of `nft list ruleset` finds the same order each time. Tables of others
-//! are never touched.
+//! are never touched; when somebody flushes ours, it is written again ([`watch`]).
 //!
 //! ```text
 //! table inet rcompose-<root>
@@ -15,14 +15,18 @@
 //! Bridges route packets of 127.0.0.0/8, because the host's own loopback reaches published ports: whatever else the kernel would
 //! have thrown away for being of that net, `guard` throws away.
 
+mod flows;
 mod nft;
+mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rcompose_sys::Error;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use flows::forget as forget_flows;
 use nft::{Chain, Hook, Rule, Table};
 
 /// Transport of a published port.
@@ -67,17 +71,61 @@ pub(crate) struct Forward {
     pub(crate) container_port: u16,
 }
 
-/// Writes the table, or removes it when there is nothing to write.
-pub(crate) fn apply(table: &str, bridges: &[Bridge], forwards: &[Forward]) -> Result<(), Error> {
-    if bridges.is_empty() {
-        return nft::remove(table);
+/// The table of one data root, and what is to be in it.
+#[derive(Clone)]
+pub(crate) struct Firewall {
+    name: String,
+    /// As it was written last; held while it is written.
+    wanted: Arc<Mutex<Wanted>>,
+}
+
+#[derive(Default)]
+struct Wanted {
+    bridges: Vec<Bridge>,
+    forwards: Vec<Forward>,
+}
+
+impl Firewall {
+    /// Nothing is written yet.
+    pub(crate) fn new(name: String) -> Self {
+        Self { name, wanted: Arc::default() }
     }
-    let guard = Chain { name: "guard", kind: "filter", hook: Hook::Prerouting, priority: -150, rules: guard(bridges, forwards) };
-    let from_outside = Chain { name: "publish", kind: "nat", hook: Hook::Prerouting, priority: -100, rules: publish(forwards) };
-    let from_here = Chain { name: "local", kind: "nat", hook: Hook::Output, priority: -100, rules: publish(forwards) };
-    let leave = Chain { name: "leave", kind: "nat", hook: Hook::Postrouting, priority: 100, rules: leave(bridges) };
-    let pass = Chain { name: "pass", kind: "filter", hook: Hook::Forward, priority: 0, rules: pass(bridges) };
-    nft::replace(&Table { name: table, chains: vec![guard, from_outside, from_here, leave, pass] })
+
+    /// Writes the table, or removes it when there is nothing to write.
+    pub(crate) fn apply(&self, bridges: Vec<Bridge>, forwards: Vec<Forward>) -> Result<(), Error> {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        *wanted = Wanted { bridges, forwards };
+        if wanted.bridges.is_empty() {
+            return nft::remove(&self.name);
+        }
+        nft::replace(&wanted.table(&self.name))
+    }
+
+    /// Writes the table again if rules of it are missing; tells whether they were.
+    pub(crate) fn repair(&self) -> Result<bool, Error> {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = wanted.table(&self.name);
+        let missing = !wanted.bridges.is_empty() && nft::count_rules(&self.name)? < table.rules();
+        if missing {
+            nft::replace(&table)?;
+        }
+        Ok(missing)
+    }
+}
+
+impl Wanted {
+    fn table<'a>(&self, name: &'a str) -> Table<'a> {
+        let Self { bridges, forwards } = self;
+        let chain = |name, kind, hook, priority, rules| Chain { name, kind, hook, priority, rules };
+        let chains = vec![
+            chain("guard", "filter", Hook::Prerouting, -150, guard(bridges, forwards)),
+            chain("publish", "nat", Hook::Prerouting, -100, publish(forwards)),
+            chain("local", "nat", Hook::Output, -100, publish(forwards)),
+            chain("leave", "nat", Hook::Postrouting, 100, leave(bridges)),
+            chain("pass", "filter", Hook::Forward, 0, pass(bridges)),
+        ];
+        Table { name, chains }
+    }
 }
 
 /// Has names asked of 127.0.0.11 answered by a socket on another port of it, in this thread's network namespace. Port 53

@@ -7,13 +7,14 @@ use rcompose_sys::Error;
 use rustix::io::Errno;
 
 use super::Protocol;
-use crate::netlink::{ACKNOWLEDGE, APPEND, CREATE, Connection, Message, NETFILTER};
+use crate::netlink::{ACKNOWLEDGE, APPEND, CREATE, Connection, DUMP, Message, NETFILTER};
 
 const SUBSYSTEM: u16 = 10 << 8;
 const NEW_TABLE: u16 = SUBSYSTEM;
 const DELETE_TABLE: u16 = SUBSYSTEM | 2;
 const NEW_CHAIN: u16 = SUBSYSTEM | 3;
 const NEW_RULE: u16 = SUBSYSTEM | 6;
+const GET_RULE: u16 = SUBSYSTEM | 7;
 const BATCH_BEGIN: u16 = 16;
 const BATCH_END: u16 = 17;
 
@@ -25,6 +26,12 @@ const IPV6: u8 = 10;
 pub(super) struct Table<'a> {
     pub(super) name: &'a str,
     pub(super) chains: Vec<Chain>,
+}
+
+impl Table<'_> {
+    pub(super) fn rules(&self) -> usize {
+        self.chains.iter().map(|chain| chain.rules.len()).sum()
+    }
 }
 
 /// A chain at a hook.
@@ -74,6 +81,15 @@ pub(super) fn remove(table: &str) -> Result<(), Error> {
     match transact(vec![delete_table(table)]) {
         Err(error) if error.errno() == Errno::NOENT => Ok(()),
         other => other,
+    }
+}
+
+/// How many rules a table has; one that is not there has none.
+pub(super) fn count_rules(table: &str) -> Result<usize, Error> {
+    let question = Message::new(GET_RULE, DUMP, format!("NFT_MSG_GETRULE, {table}")).fixed(&header(INET, 0)).text(1, table);
+    match Connection::open(NETFILTER)?.dump(question) {
+        Err(error) if error.errno() == Errno::NOENT => Ok(0),
+        rules => Ok(rules?.len()),
     }
 }
 
