@@ -42,3 +42,50 @@ fn prunes_networks_that_no_container_uses() {
     place.run(&["down", "-v"]).success();
     place.check_nothing_is_left();
 }
+
+#[test]
+fn external_networks_and_volumes_are_made_by_hand() {
+    let place = scratch(
+        "name: guest\n\
+         services: {a: {image: 'rootfs:/', init: true, command: [sleep, infinity], networks: [own], volumes: ['data:/data']}}\n\
+         networks: {own: {name: shared, external: true}}\n\
+         volumes: {data: {name: kept, external: true}}",
+    );
+    let answer = place.run(&["up", "-d"]);
+    assert!(answer.code == 1 && answer.stderr.contains("network create shared"), "{}", answer.stderr);
+    let options = ["--label", "of=many", "-o", "com.docker.network.driver.mtu=1400", "--internal", "--ipv6"];
+    let subnets = [
+        "--subnet",
+        "172.31.250.0/24",
+        "--gateway",
+        "172.31.250.9",
+        "--subnet",
+        "fd00:77::/64",
+        "--ip-range",
+        "172.31.250.64/26",
+    ];
+    let id = place.run(&[["network", "create", "shared"].as_slice(), &options, &subnets].concat()).success();
+    assert_eq!(id.trim().len(), 64);
+    let described = place.run(&["network", "inspect", "shared"]).success();
+    for text in ["172.31.250.9", "fd00:77::/64", "\"Internal\": true", "\"of\": \"many\""] {
+        assert!(described.contains(text), "{text}: {described}");
+    }
+    assert_eq!(place.run(&["network", "create", "shared"]).stderr, "error: network shared exists already\n");
+    let answer = place.run(&["network", "create", "x", "--subnet", "172.31.251.0/24", "--gateway", "10.0.0.1"]);
+    assert_eq!((answer.code, answer.stderr.as_str()), (1, "error: 10.0.0.1 lies in no `--subnet`\n"));
+    let answer = place.run(&["network", "create", "x", "-o", "com.docker.network.driver.mtu=large"]);
+    assert!(answer.code == 1 && answer.stderr.contains("`large` is no number"), "{}", answer.stderr);
+    assert_eq!(place.run(&["volume", "create", "kept", "--label", "kind=precious"]).success(), "kept\n");
+    assert_eq!(place.run(&["volume", "create", "kept"]).success(), "kept\n", "it is there");
+    let answer = place.run(&["volume", "create", "kept", "-o", "type=tmpfs", "-o", "device=tmpfs"]);
+    assert!(answer.code == 1 && answer.stderr.contains("volume kept exists already, with other options"), "{}", answer.stderr);
+    assert_eq!(place.run(&["volume", "create"]).success().trim().len(), 64);
+    place.run(&["up", "-d"]).success();
+    assert!(place.run(&["exec", "-T", "a", "ip", "-o", "addr"]).success().contains("172.31.250.64/24"));
+    place.run(&["down", "-v"]).success();
+    assert_eq!(place.run(&["network", "ls", "-q"]).success().lines().count(), 1, "it is nobody's to remove");
+    assert!(place.run(&["volume", "ls", "-q"]).success().contains("kept"));
+    place.run(&["network", "rm", "shared"]).success();
+    place.run(&["volume", "prune", "-af"]).success();
+    place.check_nothing_is_left();
+}

@@ -25,6 +25,17 @@ impl Engine {
         made
     }
 
+    /// Makes a volume, with a name that is made up if it has none; one that is there already is kept if it is made of the same.
+    pub fn create_volume(&self, mut spec: VolumeSpec) -> Result<Volume, EngineError> {
+        if spec.name.is_empty() {
+            spec.name = atomic::random_hex(32).doing(|| "name a volume".to_owned())?;
+            spec.anonymous = true;
+        }
+        let options = spec.options.clone();
+        let volume = self.volumes.ensure(spec)?;
+        if volume.spec.options == options { Ok(volume) } else { Err(EngineError::VolumeDiffers(volume.spec.name)) }
+    }
+
     fn reserve(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
         let mut reserved = lock(&self.reserved);
         if !self.is_free(&spec.name, None) || !reserved.insert(spec.name.clone()) {
