@@ -1,5 +1,7 @@
 //! `network`.
 
+use rcompose_harness::wait_for;
+
 use crate::{SHOP, scratch};
 
 #[test]
@@ -87,5 +89,42 @@ fn external_networks_and_volumes_are_made_by_hand() {
     assert!(place.run(&["volume", "ls", "-q"]).success().contains("kept"));
     place.run(&["network", "rm", "shared"]).success();
     place.run(&["volume", "prune", "-af"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
+fn a_service_on_anothers_network_stays_there_whatever_happens_to_either() {
+    let place = scratch(
+        "name: pair\n\
+         services:\n\
+         \x20 a: {image: 'rootfs:/', init: true, command: [sleep, infinity], restart: always, ports: ['7779:80']}\n\
+         \x20 b: {image: 'rootfs:/', init: true, command: [sleep, infinity], restart: always, network_mode: 'service:a'}\n\
+         \x20 c: {image: 'rootfs:/', init: true, command: [sleep, infinity], network_mode: 'container:pair-a-1', depends_on: [a]}",
+    );
+    let network = |service: &str| place.run(&["exec", "-T", service, "readlink", "/proc/self/ns/net"]).success();
+    let process = |service: &str| place.run(&["top", service]).success().lines().last().unwrap_or_default().to_owned();
+    let crash = |service: &str| {
+        let before = process(service);
+        place.run(&["exec", "-T", service, "sh", "-c", "kill -9 $(pgrep -x sleep)"]);
+        wait_for("the next run", || {
+            (place.run(&["ps", "-q", "--status", "running", service]).stdout.lines().count() == 1).then_some(())
+        });
+        wait_for("another process", || (process(service) != before).then_some(()));
+    };
+    place.run(&["up", "-d"]).success();
+    let first = network("a");
+    assert_eq!([network("b"), network("c")], [first.clone(), first.clone()]);
+    crash("a");
+    assert_eq!([network("a"), network("b")], [first.clone(), first.clone()], "a crash of the owner");
+    crash("b");
+    assert_eq!(network("b"), first, "a crash of its guest");
+    place.run(&["restart", "-t", "0", "a"]).success();
+    assert_eq!(network("b"), network("a"), "the owner was restarted, and its guest with it");
+    place.run(&["up", "-d", "--force-recreate", "-t", "0"]).success();
+    assert_eq!([network("b"), network("c")], [network("a"), network("a")]);
+    place.kill(place.supervisor().unwrap(), rustix::process::Signal::KILL);
+    crash("b");
+    assert_eq!(network("b"), network("a"), "found again by another supervisor");
+    place.run(&["down", "-t", "0"]).success();
     place.check_nothing_is_left();
 }
