@@ -50,7 +50,7 @@ nothing_is_left
 # What the next boot is to find: the power goes a moment after the commands have answered.
 cd /stack/second || exit
 check another_stack_comes_up rcompose --progress plain up -d
-check two_of_it_are_stopped rcompose stop -t 0 stopped-always stopped-unless
 check something_is_written rcompose exec -T always sh -c 'echo kept | dd of=/data/file conv=fsync'
+check two_of_it_are_stopped rcompose stop -t 0 stopped-always stopped-unless
 echo "== the end"
 echo b >/proc/sysrq-trigger

@@ -25,6 +25,12 @@ impl Engine {
         made
     }
 
+    /// Has a container's record on disk: it is found again even if the power goes now.
+    pub fn sync(&self, id: &str) -> Result<(), EngineError> {
+        let entry = self.entry(id)?;
+        Record::sync(&entry.paths.directory).doing(|| format!("keep the record of container {id}"))
+    }
+
     /// Makes a volume, with a name that is made up if it has none; one that is there already is kept if it is made of the same.
     pub fn create_volume(&self, mut spec: VolumeSpec) -> Result<Volume, EngineError> {
         if spec.name.is_empty() {
