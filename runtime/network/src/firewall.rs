@@ -24,9 +24,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rcompose_sys::Error;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use flows::forget as forget_flows;
+use crate::netlink::Connection;
 use nft::{Chain, Hook, Rule, Table};
 
 /// Transport of a published port.
@@ -83,6 +84,8 @@ pub(crate) struct Firewall {
 struct Wanted {
     bridges: Vec<Bridge>,
     forwards: Vec<Forward>,
+    /// Let go after a failure, when what is still unread of it could be taken for another answer.
+    connection: Option<Connection>,
 }
 
 impl Firewall {
@@ -94,28 +97,50 @@ impl Firewall {
     /// Writes the table, or removes it when there is nothing to write.
     pub(crate) fn apply(&self, bridges: Vec<Bridge>, forwards: Vec<Forward>) -> Result<(), Error> {
         let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        *wanted = Wanted { bridges, forwards };
-        if wanted.bridges.is_empty() {
-            return nft::remove(&self.name);
-        }
-        nft::replace(&wanted.table(&self.name))
+        (wanted.bridges, wanted.forwards) = (bridges, forwards);
+        let table = wanted.table(&self.name);
+        let empty = wanted.bridges.is_empty();
+        wanted.talk(|connection| match empty {
+            true => nft::remove(connection, &self.name),
+            false => nft::replace(connection, &table),
+        })
     }
 
     /// Writes the table again if rules of it are missing; tells whether they were.
     pub(crate) fn repair(&self) -> Result<bool, Error> {
-        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        let table = wanted.table(&self.name);
-        let missing = !wanted.bridges.is_empty() && nft::count_rules(&self.name)? < table.rules();
-        if missing {
-            nft::replace(&table)?;
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if wanted.bridges.is_empty() {
+            return Ok(false);
         }
-        Ok(missing)
+        let table = wanted.table(&self.name);
+        wanted.talk(|connection| {
+            let missing = nft::count_rules(connection, &self.name)? < table.rules();
+            if missing {
+                nft::replace(connection, &table)?;
+            }
+            Ok(missing)
+        })
+    }
+}
+
+impl Firewall {
+    /// Has what is sent to these UDP ports already take the way that the table says now.
+    pub(crate) fn forget_flows(&self, ports: &[u16]) -> Result<(), Error> {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.talk(|connection| flows::forget(connection, ports))
     }
 }
 
 impl Wanted {
+    fn talk<T>(&mut self, about: impl FnOnce(&mut Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let mut connection = self.connection.take().map_or_else(nft::connect, Ok)?;
+        let answer = about(&mut connection)?;
+        self.connection = Some(connection);
+        Ok(answer)
+    }
+
     fn table<'a>(&self, name: &'a str) -> Table<'a> {
-        let Self { bridges, forwards } = self;
+        let Self { bridges, forwards, .. } = self;
         let chain = |name, kind, hook, priority, rules| Chain { name, kind, hook, priority, rules };
         let chains = vec![
             chain("guard", "filter", Hook::Prerouting, -150, guard(bridges, forwards)),
@@ -135,7 +160,13 @@ pub(crate) fn redirect_names(udp: u16, tcp: u16) -> Result<(), Error> {
     let rule = |protocol, port| Rule::new().destination(RESOLVER).destination_port(protocol, 53).dnat(RESOLVER, port);
     let rules = vec![rule(Protocol::Udp, udp), rule(Protocol::Tcp, tcp)];
     let chain = Chain { name: "names", kind: "nat", hook: Hook::Output, priority: -100, rules };
-    nft::replace(&Table { name: "rcompose-names", chains: vec![chain] })
+    let table = Table { name: "rcompose-names", chains: vec![chain] };
+    let mut connection = nft::connect()?;
+    match nft::create(&mut connection, &table) {
+        // That of an earlier supervisor. To replace it takes longer.
+        Err(error) if error.errno() == Errno::EXIST => nft::replace(&mut nft::connect()?, &table),
+        other => other,
+    }
 }
 
 fn loopback() -> IpNet {

@@ -5,7 +5,7 @@ use rcompose_sys::Error;
 use rustix::io::Errno;
 
 use super::Protocol;
-use crate::netlink::{ACKNOWLEDGE, Connection, DUMP, Message, NETFILTER, attributes};
+use crate::netlink::{ACKNOWLEDGE, Connection, DUMP, Message, attributes};
 
 const SUBSYSTEM: u16 = 1 << 8;
 const GET: u16 = SUBSYSTEM | 1;
@@ -24,14 +24,14 @@ struct Flow {
 }
 
 /// Forgets UDP flows to these ports. A kernel that does not show its flows keeps them.
-pub(crate) fn forget(ports: &[u16]) -> Result<(), Error> {
+pub(super) fn forget(connection: &mut Connection, ports: &[u16]) -> Result<(), Error> {
     let question = Message::new(GET, DUMP, "IPCTNL_MSG_CT_GET").fixed(&header(0));
-    let known = match Connection::open(NETFILTER)?.dump(question) {
+    let known = match connection.dump(question) {
         Err(error) if matches!(error.errno(), Errno::INVAL | Errno::NOTSUP | Errno::PROTONOSUPPORT) => return Ok(()),
         other => other?,
     };
     for flow in known.iter().filter_map(|payload| udp_flow(payload, ports)) {
-        match Connection::open(NETFILTER)?.transact(vec![forgetting(&flow)]) {
+        match connection.transact(vec![forgetting(&flow)]) {
             // It ended by itself.
             Err(error) if error.errno() == Errno::NOENT => {}
             other => other?,

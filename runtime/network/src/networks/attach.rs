@@ -10,7 +10,7 @@ use rcompose_sys::netns;
 use super::place::{Outlet, Place, outlets};
 use super::record::{EndpointAddress, EndpointRecord};
 use super::{AttachRequest, Attached, NetworkError, Networks, PortRequest, PublishedPort, kernel};
-use crate::firewall::{self, Protocol};
+use crate::firewall::Protocol;
 use crate::link::{self, Interface, PortMode, sysctl};
 use crate::port::{self, Held};
 use crate::{dns, ipam};
@@ -145,7 +145,7 @@ impl Networks {
         state.endpoints.insert(record.container.clone(), record);
         if has_ports {
             self.apply_firewall(&state)?;
-            forget_flows(&attached.ports);
+            self.forget_flows(&attached.ports);
         }
         Ok(attached)
     }
@@ -162,6 +162,16 @@ impl Networks {
         }
     }
 
+    /// What was on its way when a port was opened or closed takes the new way.
+    fn forget_flows(&self, ports: &[PublishedPort]) {
+        let udp: Vec<u16> = ports.iter().filter(|port| port.protocol == Protocol::Udp).map(|port| port.host_port).collect();
+        if !udp.is_empty()
+            && let Err(error) = self.firewall.forget_flows(&udp)
+        {
+            tracing::warn!(%error, "clients that send to a published UDP port already may not reach it until they pause");
+        }
+    }
+
     /// Lets go of a container. What is not there is fine; what cannot be removed is removed by the next attempt.
     pub fn detach(&self, container: &str) {
         let mut state = self.state();
@@ -175,7 +185,7 @@ impl Networks {
                 if let Err(error) = self.apply_firewall(&state) {
                     tracing::warn!(%error, container, "a published port could not be closed");
                 }
-                forget_flows(&record.ports);
+                self.forget_flows(&record.ports);
             }
         }
         drop(state);
@@ -188,16 +198,6 @@ impl Networks {
             let _ = link::remove(&endpoint.link);
         }
         EndpointRecord::delete(&self.config.data_dir, container);
-    }
-}
-
-/// What was on its way when a port was opened or closed takes the new way.
-fn forget_flows(ports: &[PublishedPort]) {
-    let udp: Vec<u16> = ports.iter().filter(|port| port.protocol == Protocol::Udp).map(|port| port.host_port).collect();
-    if !udp.is_empty()
-        && let Err(error) = firewall::forget_flows(&udp)
-    {
-        tracing::warn!(%error, "clients that send to a published UDP port already may not reach it until they pause");
     }
 }
 
