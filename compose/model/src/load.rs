@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use crate::consistency::Parts;
 use crate::diagnostic::{Code, Severity};
 use crate::interpolate;
-use crate::node::{Mapping, Node};
+use crate::node::{Key, Mapping, Node};
 use crate::paths::{self, Base};
 use crate::schema::TOP;
 use crate::trail::Trail;
@@ -161,17 +161,22 @@ fn assemble(request: &LoadRequest, files: &dyn Files, problems: &mut Vec<Diagnos
     };
     let mut loader = Loader::new(request, files, problems);
     let sources: Vec<PathBuf> = found.into_iter().map(|file| file.path).collect();
-    let texts = sources.iter().map(|path| loader.documents(path, None)).collect::<Result<Vec<_>, _>>()?;
+    let texts: Vec<Vec<Node>> = sources.iter().filter_map(|path| loader.documents_or_tell(path, None)).collect();
     let written = texts.iter().flatten().filter_map(|tree| tree.get("name")?.text()).next_back();
     let name = name::choose(request, &variables, written, &directory, files, loader.problems)?;
     variables.set("COMPOSE_PROJECT_NAME".to_owned(), name.clone(), Source::Project);
 
-    let Some(tree) = loader.merge(texts, &directory, &variables)? else {
+    let merged = loader.merge(texts, &directory, &variables)?;
+    loader.warn_of_unset(&variables);
+    if loader.is_incomplete {
+        // What the missing part would have said is not known: that it is missing was told.
+        return Ok(None);
+    }
+    let Some(tree) = merged else {
         let problem = Diagnostic::error(Code::MissingKey, "empty compose file");
         return Err(Box::new(problem.with_help("a stack needs at least `services:`")));
     };
-    loader.warn_of_unset(&variables);
-    let mut model = Model { tree, name, disabled: Mapping::new(), variables, directory, files: sources };
+    let mut model = Model { tree, name, disabled: Mapping::default(), variables, directory, files: sources };
     complete(&mut model, request, files, problems);
     Ok(Some(model))
 }
@@ -198,10 +203,33 @@ fn complete(model: &mut Model, request: &LoadRequest, files: &dyn Files, problem
     if !request.without.normalization {
         normalize::normalize(tree, &model.name, variables);
     }
-    // What is of the wrong type cannot be settled, and what it would have meant need not be guessed.
-    if request.without.interpolation || has_errors(problems) {
+    if request.without.interpolation {
         return;
     }
+    let told = problems.len();
+    // A misspelt section declares nothing.
+    let is_section = |key: &Key| key.name.starts_with("x-") || TOP.below(&key.name).is_some();
+    let sections_are_sound = tree.mapping().is_none_or(|entries| entries.keys().all(is_section));
+    settled(model, request, files, problems);
+    without_echoes(problems, told, sections_are_sound);
+}
+
+/// Of a tree with errors, what follows from them alone is not told: a service whose `image` is no text has an image.
+fn without_echoes(problems: &mut Vec<Diagnostic>, told: usize, sections_are_sound: bool) {
+    if !has_errors(&problems[..told]) {
+        return;
+    }
+    let later = problems.split_off(told);
+    problems.extend(later.into_iter().filter(|problem| match problem.code {
+        Code::MissingKey => false,
+        Code::Undefined => sections_are_sound,
+        _ => true,
+    }));
+}
+
+/// The part of the road on which every value is of its type.
+fn settled(model: &mut Model, request: &LoadRequest, files: &dyn Files, problems: &mut Vec<Diagnostic>) {
+    let tree = &mut model.tree;
     normalize::name(tree, &model.name);
     let spot = tree.spot.clone();
     *tree = settle::settle(std::mem::replace(tree, Node::null_at(&spot)), &TOP, problems);

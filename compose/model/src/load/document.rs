@@ -27,13 +27,15 @@ pub(super) struct Loader<'a> {
     pub(super) unset: Unset,
     /// Files that services extend, by path, as they were read.
     pub(super) extended: HashMap<PathBuf, Rc<Node>>,
+    /// Whether a file could not be read, which was told.
+    pub(super) is_incomplete: bool,
     read: usize,
     values: usize,
 }
 
 impl<'a> Loader<'a> {
     pub(super) fn new(request: &'a LoadRequest, files: &'a dyn Files, problems: &'a mut Vec<Diagnostic>) -> Self {
-        Self { request, files, problems, unset: Unset::new(), extended: HashMap::new(), read: 0, values: 0 }
+        Self { request, files, problems, unset: Unset::new(), extended: HashMap::new(), is_incomplete: false, read: 0, values: 0 }
     }
 
     /// Reads the documents of a file; `asked` is what names it, for messages.
@@ -65,6 +67,18 @@ impl<'a> Loader<'a> {
             return Err(fault(Code::Limit, format!("the files come to more than {MAX_VALUES} values")));
         }
         Ok(documents)
+    }
+
+    /// As [`Loader::documents`]; a file that cannot be read is told, and reading goes on without it.
+    pub(super) fn documents_or_tell(&mut self, path: &Path, asked: Option<&Spot>) -> Option<Vec<Node>> {
+        match self.documents(path, asked) {
+            Ok(documents) => Some(documents),
+            Err(problem) => {
+                self.problems.push(*problem);
+                self.is_incomplete = true;
+                None
+            }
+        }
     }
 
     /// Lays one document on what was read before; relative paths are relative to `folder`.

@@ -141,6 +141,9 @@ impl Resolving<'_, '_> {
             }
         };
         if services.mapping().is_none() {
+            if self.loader.is_incomplete {
+                return Ok(None);
+            }
             let text = format!("cannot extend a service of {}: it has no services", path.display());
             self.loader.problems.push(Diagnostic::error(Code::Undefined, text).at(spot).on(name));
             return Ok(None);
@@ -149,8 +152,8 @@ impl Resolving<'_, '_> {
     }
 
     fn read(&mut self, path: &Path, spot: &Spot) -> Result<Node, Stop> {
-        let mut all = Node::mapping_at(Mapping::new(), spot);
-        for mut tree in self.loader.documents(path, Some(spot))? {
+        let mut all = Node::mapping_at(Mapping::default(), spot);
+        for mut tree in self.loader.documents_or_tell(path, Some(spot)).unwrap_or_default() {
             if tree.mapping().is_none() {
                 continue;
             }

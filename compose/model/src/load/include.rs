@@ -81,7 +81,7 @@ impl Loader<'_> {
         env::add(&mut inner, &self.env_files(entry, folder, &directory)?, self.files)?;
         let mut merged = None;
         for (path, node) in &sources {
-            for document in self.documents(path, Some(&node.spot))? {
+            for document in self.documents_or_tell(path, Some(&node.spot)).unwrap_or_default() {
                 merged = self.document(merged, document, &directory, &inner, including)?;
             }
         }
