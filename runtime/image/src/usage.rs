@@ -20,7 +20,7 @@ impl Store {
         let index = self.index();
         let mut layers: BTreeMap<&Digest, (u64, u32)> = BTreeMap::new();
         for layer in index.images.values().flat_map(|(config, _)| &config.rootfs.diff_ids) {
-            layers.entry(layer).or_insert_with(|| (self.layer_size(layer), 0)).1 += 1;
+            layers.entry(layer).or_insert_with(|| (self.layers.size(layer), 0)).1 += 1;
         }
         let unique = index.images.iter().map(|(id, (config, _))| {
             let own = config.rootfs.diff_ids.iter().filter_map(|layer| layers.get(layer)).filter(|(_, users)| *users == 1);
@@ -34,6 +34,6 @@ impl Store {
         let index = self.index();
         let images = index.images.iter().filter(|(id, _)| ids.contains(id));
         let layers: BTreeSet<&Digest> = images.flat_map(|(_, (config, _))| &config.rootfs.diff_ids).collect();
-        layers.into_iter().map(|layer| self.layer_size(layer)).sum()
+        layers.into_iter().map(|layer| self.layers.size(layer)).sum()
     }
 }
