@@ -5,11 +5,12 @@
 //! observe    what exists, for the planner         execute    a plan, operation by operation
 //! translate  a service to a container             keep       a driver for each container
 //! service    the machine of a container: pure     restart    when it is started again
-//! health     whether it works
+//! health     whether it works                     docker     another engine's images
 //! ```
 
 mod api;
 pub mod client;
+mod docker;
 mod execute;
 pub mod health;
 mod keep;
@@ -24,6 +25,6 @@ mod translate;
 
 pub use api::messages;
 pub use rcompose_engine::frame;
-pub use rcompose_engine::image::RegistryConfig;
+pub use rcompose_engine::image::{RegistryConfig, RegistryError, log_in, log_out};
 pub use role::main;
 pub use settings::Settings;

@@ -59,6 +59,9 @@ pub enum LoadError {
         #[source]
         source: LayerError,
     },
+    /// A tree that is to become an image.
+    #[error("failed to unpack the tree")]
+    Tree(#[source] LayerError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -4,6 +4,7 @@
 //! replaces what is there unless both are directories. The digest is taken over the whole uncompressed stream and compared before
 //! anything becomes visible.
 
+mod compare;
 mod decompress;
 mod recipe;
 
@@ -21,6 +22,7 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use crate::Digest;
+pub(crate) use compare::compare;
 pub(crate) use decompress::{decompress, is_compressed};
 use recipe::Recorder;
 pub(crate) use recipe::{Packed, archive_size};

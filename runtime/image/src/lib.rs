@@ -7,6 +7,8 @@
 mod archive;
 mod config;
 mod digest;
+mod history;
+mod import;
 mod inspect;
 mod layer;
 mod platform;
@@ -14,11 +16,14 @@ mod reference;
 mod registry;
 mod rootfs;
 mod store;
+mod tree;
 mod usage;
 
 pub use archive::{ArchiveForm, LoadError, Loaded, SaveError, Saving};
 pub use config::{Config, Healthcheck, ImageConfig};
 pub use digest::Digest;
+pub use history::Step;
+pub use import::Import;
 pub use layer::LayerError;
 pub use platform::{InvalidPlatform, Platform};
 pub use reference::{InvalidReference, Reference};
@@ -26,5 +31,6 @@ pub use registry::{
     CredentialsError, LayerState, Login, PullProgress, PushProgress, Pushed, RegistryConfig, RegistryError, log_in, log_out,
 };
 pub use rootfs::{RootfsError, View};
-pub use store::{Collected, Image, Lease, Store, StoreError};
+pub use store::{Checked, Collected, Image, Lease, Problem, Store, StoreError};
+pub use tree::write_tree;
 pub use usage::Usage;

@@ -10,6 +10,7 @@
 //! Order is what keeps it whole: layers before the image, the image before its tag; backwards when something goes. What no tag
 //! reaches and nobody has leased is garbage. A store belongs to one process at a time.
 
+mod check;
 mod collect;
 mod flights;
 mod layers;
@@ -31,6 +32,7 @@ use flights::Flights;
 use leases::Leases;
 use tags::{Tag, Tags};
 
+pub use check::{Checked, Problem};
 pub use collect::Collected;
 pub(crate) use layers::{Blob, Layers, Unpacked};
 pub use leases::Lease;
@@ -106,7 +108,7 @@ pub struct Store {
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     pub(crate) images: BTreeMap<Digest, (ImageConfig, u64)>,
-    tags: Tags,
+    pub(crate) tags: Tags,
 }
 
 pub(crate) fn storage<T>(result: rcompose_sys::Result<T>, doing: &'static str) -> Result<T, StoreError> {
@@ -241,6 +243,13 @@ impl Store {
         Ok((untagged, gone.then_some(image.id)))
     }
 
+    /// Forgets a reference, and nothing else.
+    pub(crate) fn untag(&self, reference: &Reference) -> Result<(), StoreError> {
+        let mut index = self.index();
+        index.tags.0.remove(&reference.to_string());
+        self.write_tags(&index.tags)
+    }
+
     /// The image goes before its layers: one that is listed is whole.
     fn forget(&self, index: &mut Index, id: &Digest) -> Result<(), StoreError> {
         storage(atomic::remove_tree(&self.image_path(id)), "remove an image")?;
@@ -325,7 +334,7 @@ fn now() -> i64 {
     since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-/// Reads what is there. A record that is damaged, or whose layers are gone, is left out; the rest works.
+/// Reads what is there. A record that is damaged, or whose layers are gone, is left out until it is mended; the rest works.
 fn read_index(root: &Path) -> Index {
     let mut index = Index::default();
     for entry in std::fs::read_dir(root.join("images")).into_iter().flatten().flatten() {

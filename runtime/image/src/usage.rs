@@ -12,6 +12,10 @@ pub struct Usage {
     pub total: u64,
     /// Bytes of each image that no other image has too.
     pub unique: BTreeMap<Digest, u64>,
+    /// Bytes of layers that no image has: of pulls that were cut off, and of what is being made.
+    pub orphaned: u64,
+    /// Of these, those that nobody has leased.
+    pub collectable: u64,
 }
 
 impl Store {
@@ -26,7 +30,14 @@ impl Store {
             let own = config.rootfs.diff_ids.iter().filter_map(|layer| layers.get(layer)).filter(|(_, users)| *users == 1);
             (id.clone(), own.map(|(size, _)| size).sum())
         });
-        Usage { unique: unique.collect(), total: layers.values().map(|(size, _)| size).sum() }
+        let orphans = self.layers.list().into_iter().filter(|layer| !layers.contains_key(layer));
+        let orphans: Vec<(bool, u64)> = orphans.map(|it| (self.leases.holds(&it), self.layers.size(&it))).collect();
+        Usage {
+            unique: unique.collect(),
+            total: layers.values().map(|(size, _)| size).sum(),
+            orphaned: orphans.iter().map(|(_, size)| size).sum(),
+            collectable: orphans.iter().filter(|(leased, _)| !leased).map(|(_, size)| size).sum(),
+        }
     }
 
     /// Bytes of all layers that some of these images have, each counted once.

@@ -1,4 +1,4 @@
-//! Arguments of `run` and `pull`.
+//! Arguments of `run`, `pull` and `push`.
 
 use clap::{ArgAction, Args, ValueEnum};
 use rcompose_model::project::PullPolicy;
@@ -98,12 +98,27 @@ pub(crate) struct Pull {
     pub(crate) quiet: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    pub(crate) services: Vec<String>,
+    /// Those of dependencies too
+    #[arg(long)]
+    pub(crate) include_deps: bool,
+    /// Go on when one cannot be pushed
+    #[arg(long)]
+    pub(crate) ignore_push_failures: bool,
+    /// Without progress
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
 /// When an image is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PullWhen {
     /// Before each creation
     Always,
     /// When it is not there
+    #[value(alias = "if_not_present")]
     Missing,
     /// Never
     Never,

@@ -208,14 +208,15 @@ impl Pull<'_> {
     }
 }
 
-enum Unpacking {
+/// Why a layer is not there.
+pub(super) enum Unpacking {
     Mismatch(String),
     Layer(LayerError),
     Store(crate::StoreError),
 }
 
 /// On a thread of its own: unpacks what comes, and publishes it when all of it was right.
-fn unpack(layers: &Layers, mut incoming: Incoming, diff_id: &Digest) -> Result<(), Unpacking> {
+pub(super) fn unpack(layers: &Layers, mut incoming: Incoming, diff_id: &Digest) -> Result<(), Unpacking> {
     let unpacked = layers.unpack(&mut incoming);
     if unpacked.as_ref().is_err_and(|error| !matches!(error, LayerError::Read(_))) {
         return unpacked.map(drop).map_err(Unpacking::Layer);
