@@ -6,6 +6,9 @@
 
 mod compare;
 mod decompress;
+mod fuse;
+#[cfg(test)]
+mod hostile;
 mod recipe;
 
 use std::collections::BTreeMap;
@@ -17,6 +20,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rcompose_sys::beneath::{Root, proc_path};
 use rcompose_sys::error::Context;
+use rcompose_sys::fault;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, makedev};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
@@ -24,6 +28,7 @@ use sha2::{Digest as _, Sha256};
 use crate::Digest;
 pub(crate) use compare::compare;
 pub(crate) use decompress::{decompress, is_compressed};
+pub(crate) use fuse::Fuse;
 use recipe::Recorder;
 pub(crate) use recipe::{Packed, archive_size};
 
@@ -108,9 +113,13 @@ pub(crate) fn unpack(archive: impl Read, target: &Path, recipe: &Path) -> Result
     let root = Root::open(target).map_err(|source| LayerError::Write { entry: "/".to_owned(), source })?;
     let buffer = vec![0; CHUNK];
     let mut unpacking = Unpacking { root, recorder: recorder.clone(), bytes: 0, entries: 0, times: BTreeMap::new(), buffer };
-    let mut tar = tar::Archive::new(&mut hashing);
-    for entry in tar.entries().map_err(LayerError::Read)? {
-        unpacking.entry(entry.map_err(LayerError::Read)?)?;
+    let fuse = Fuse::new();
+    let mut tar = tar::Archive::new(fuse.reading(&mut hashing));
+    let mut entries = tar.entries().map_err(LayerError::Read)?;
+    while let Some(mut entry) = fuse.next(&mut entries).map_err(LayerError::Read)? {
+        unpacking.entry(&mut entry)?;
+        // What nobody wanted of it, such as the content of a whiteout.
+        std::io::copy(&mut entry, &mut std::io::sink()).map_err(LayerError::Read)?;
     }
     unpacking.finish()?;
     // What lies behind the end of the archive belongs to its digest all the same.
@@ -133,8 +142,9 @@ struct Unpacking {
 type Entry<'a, R> = tar::Entry<'a, R>;
 
 impl Unpacking {
-    fn entry<R: Read>(&mut self, mut entry: Entry<'_, R>) -> Result<(), LayerError> {
+    fn entry<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<(), LayerError> {
         self.entries += 1;
+        fault::point("image.layer.entry");
         if self.entries > MAX_ENTRIES {
             return Err(LayerError::TooLarge("4 million entries"));
         }
@@ -143,9 +153,9 @@ impl Unpacking {
         let path = clean(&raw).map_err(|why| LayerError::Entry { entry: name.clone(), why })?;
         let done = match path.file_name() {
             // The root itself: only what describes it.
-            None => self.describe_root(&entry),
+            None => self.describe_root(entry),
             Some(file) if file.as_bytes().starts_with(WHITEOUT) => self.whiteout(&path, file),
-            Some(_) => self.make(&mut entry, &path),
+            Some(_) => self.make(entry, &path),
         };
         done.map_err(|failure| match failure {
             Failure::Refused(why) => LayerError::Entry { entry: name, why },

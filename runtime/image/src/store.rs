@@ -303,6 +303,7 @@ impl Store {
     }
 
     fn write_tags(&self, tags: &Tags) -> Result<(), StoreError> {
+        fault::point("image.tagging");
         let json = serde_json::to_vec_pretty(tags).expect("texts have a JSON form");
         storage(atomic::write_file(&self.root.join("tags.json"), &json, 0o600), "write the tags")
     }

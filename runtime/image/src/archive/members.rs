@@ -8,7 +8,7 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use super::LoadError;
-use crate::layer;
+use crate::layer::{self, Fuse};
 
 /// The most members of one archive: images have a few dozen layers.
 const MAX_MEMBERS: usize = 100_000;
@@ -37,10 +37,11 @@ impl Members {
         source.seek(SeekFrom::Start(0)).map_err(LoadError::Read)?;
         let file = Arc::new(archive.try_clone().map_err(LoadError::Read)?);
         let length = archive.metadata().map_err(LoadError::Read)?.len();
-        let mut tar = tar::Archive::new(BufReader::new(source));
+        let fuse = Fuse::new();
+        let mut tar = tar::Archive::new(fuse.reading(BufReader::new(source)));
         let mut collecting = Collecting::default();
-        for entry in tar.entries_with_seek().map_err(LoadError::Read)? {
-            let mut entry = entry.map_err(LoadError::Read)?;
+        let mut entries = tar.entries_with_seek().map_err(LoadError::Read)?;
+        while let Some(mut entry) = fuse.next(&mut entries).map_err(LoadError::Read)? {
             let (start, size) = (entry.raw_file_position(), entry.size());
             if start.saturating_add(size) > length {
                 return Err(LoadError::Read(io::ErrorKind::UnexpectedEof.into()));
@@ -53,14 +54,16 @@ impl Members {
     /// Of a stream: they are written into one file of `folder`, one after the other.
     pub(super) fn spool(archive: impl Read, folder: &Path) -> Result<Self, LoadError> {
         let stream = layer::decompress(archive).map_err(LoadError::Read)?;
-        let mut tar = tar::Archive::new(BufReader::with_capacity(1 << 20, stream));
+        let fuse = Fuse::new();
+        let mut tar = tar::Archive::new(fuse.reading(BufReader::with_capacity(1 << 20, stream)));
         let path = folder.join("members");
         let file = File::options().read(true).append(true).create_new(true).open(path).map_err(LoadError::Read)?;
         let (file, mut end) = (Arc::new(file), 0);
         let mut buffer = vec![0; 1 << 20];
         let mut collecting = Collecting::default();
-        for entry in tar.entries().map_err(LoadError::Read)? {
-            collecting.entry(&mut entry.map_err(LoadError::Read)?, |entry| {
+        let mut entries = tar.entries().map_err(LoadError::Read)?;
+        while let Some(mut entry) = fuse.next(&mut entries).map_err(LoadError::Read)? {
+            collecting.entry(&mut entry, |entry| {
                 let start = end;
                 loop {
                     match entry.read(&mut buffer)? {
@@ -71,6 +74,8 @@ impl Members {
                 }
                 Ok(Member { file: file.clone(), start, length: end - start })
             })?;
+            // What is none of ours.
+            io::copy(&mut entry, &mut io::sink()).map_err(LoadError::Read)?;
         }
         Ok(collecting.finish())
     }

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Buf, Bytes};
+use rcompose_sys::fault;
 use reqwest::{StatusCode, header};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
@@ -103,6 +104,7 @@ async fn part(
             return Err(mismatch(format!("it is longer than {} bytes", blob.size)));
         }
         done.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        fault::point("image.pull.chunk");
         if !chunk.is_empty() && sink.send(chunk).await.is_err() {
             return Ok(None);
         }
