@@ -56,6 +56,7 @@ impl Supervisor {
         }
         let keeper = Keeper::new(engine.clone(), policies);
         keeper.adopt();
+        collect_later(&engine);
         let registries = settings.registries.clone();
         Ok(Arc::new(Self { engine, keeper, registries, work: TaskTracker::new(), projects, locks: Mutex::new(BTreeMap::new()) }))
     }
@@ -264,6 +265,21 @@ impl Supervisor {
         };
         projects.into_iter().map(summary).collect()
     }
+}
+
+/// Layers that no image has are kept so long: the next try of a pull that was cut off finds what it had.
+const LAYER_GRACE: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
+
+/// Nobody waits for what is cleared away.
+fn collect_later(engine: &Arc<Engine>) {
+    let engine = engine.clone();
+    tokio::task::spawn_blocking(move || match engine.images().collect(LAYER_GRACE, |_| false) {
+        Ok(collected) if collected.layers.is_empty() => {}
+        Ok(collected) => {
+            tracing::info!(layers = collected.layers.len(), bytes = collected.bytes, "old layers without an image went")
+        }
+        Err(error) => tracing::warn!(%error, "layers could not be collected"),
+    });
 }
 
 fn failed(message: String, error: &RegistryError, hint: String) -> Failure {

@@ -317,6 +317,9 @@ mod tests {
         assert_eq!(config.config.cmd, Some(vec!["/hello".to_owned()]));
         assert_eq!(std::fs::read(view.lower[0].join("hello")).unwrap(), b"world");
         assert_eq!(image.inspect()["RepoTags"][0], "small:1");
+        let held = again.hold("small:1").unwrap();
+        assert!(matches!(again.remove("small:1"), Err(StoreError::InUse(_))));
+        drop(held);
         let (untagged, gone) = again.remove("small:1").unwrap();
         assert_eq!((untagged.len(), gone), (1, Some(image.id)));
         assert_eq!(

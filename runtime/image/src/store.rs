@@ -66,6 +66,9 @@ pub enum StoreError {
     /// Several images have an id that begins so.
     #[error("`{0}` is the beginning of several image ids")]
     Ambiguous(String),
+    /// Somebody is about to use it.
+    #[error("image {0} is just being used")]
+    InUse(String),
     /// No reference.
     #[error(transparent)]
     Reference(#[from] InvalidReference),
@@ -222,6 +225,18 @@ impl Store {
         self.leases.take(layers)
     }
 
+    /// Keeps an image from being removed until the lease goes: for whoever is about to make something of it.
+    pub fn hold(&self, name: &str) -> Result<Lease, StoreError> {
+        if rootfs::path_of(name).is_some() {
+            return Ok(self.lease([]));
+        }
+        let image = self.resolve(name)?;
+        let lease = self.lease(std::iter::once(image.id.clone()).chain(image.config.rootfs.diff_ids));
+        // It may have gone just before.
+        self.resolve(&image.id.to_string())?;
+        Ok(lease)
+    }
+
     /// Removes a reference, or by id an image with all its references. Tells what was untagged, and whether the image went.
     pub fn remove(&self, name: &str) -> Result<(Vec<String>, Option<Digest>), StoreError> {
         let image = self.resolve(name)?;
@@ -231,6 +246,10 @@ impl Store {
             Some(reference) => vec![reference.to_string()],
             None => image.tags.iter().map(ToString::to_string).collect(),
         };
+        let others = index.tags.0.iter().filter(|(tag, of)| of.id == image.id && !untagged.contains(tag)).count();
+        if others == 0 && self.leases.holds(&image.id) {
+            return Err(StoreError::InUse(name.to_owned()));
+        }
         for tag in &untagged {
             index.tags.0.remove(tag);
         }

@@ -82,6 +82,7 @@ pub(crate) struct Run {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
 pub(crate) struct Pull {
     pub(crate) services: Vec<String>,
     /// Those of dependencies too
@@ -90,6 +91,15 @@ pub(crate) struct Pull {
     /// Go on when one cannot be pulled
     #[arg(long)]
     pub(crate) ignore_pull_failures: bool,
+    /// Leave out images that can be built; they are left out in any case
+    #[arg(long, hide = true)]
+    _ignore_buildable: bool,
+    /// Images are pulled side by side in any case
+    #[arg(long, hide = true)]
+    _parallel: bool,
+    /// `--parallel 1` before the command does that
+    #[arg(long, hide = true)]
+    _no_parallel: bool,
     /// When images are pulled
     #[arg(long, value_enum, value_name = "WHEN")]
     pub(crate) policy: Option<PullWhen>,

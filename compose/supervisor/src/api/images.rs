@@ -217,7 +217,11 @@ pub(super) async fn inspect(
     Json(named): Json<Named>,
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let image = supervisor.engine.images().resolve(&named.name).map_err(EngineError::from)?;
-    Ok(Json(image.inspect()))
+    let mut described = image.inspect();
+    if image.tagged > 0 {
+        described["Metadata"]["LastTagTime"] = super::rfc3339(image.tagged).into();
+    }
+    Ok(Json(described))
 }
 
 pub(super) async fn remove(State(supervisor): State<Shared>, Json(named): Json<Named>) -> Result<Json<Removed>, Refusal> {
