@@ -105,6 +105,8 @@ fn header(size: usize) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_size(size as u64);
     header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
     header
 }
 

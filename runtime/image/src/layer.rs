@@ -11,7 +11,7 @@ mod fuse;
 mod hostile;
 mod recipe;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -30,7 +30,7 @@ pub(crate) use compare::compare;
 pub(crate) use decompress::{decompress, is_compressed};
 pub(crate) use fuse::Fuse;
 use recipe::Recorder;
-pub(crate) use recipe::{Packed, archive_size};
+pub(crate) use recipe::{Packed, archive_size, replaced};
 
 /// The most that one layer may unpack to.
 const MAX_BYTES: u64 = 64 << 30;
@@ -112,7 +112,16 @@ pub(crate) fn unpack(archive: impl Read, target: &Path, recipe: &Path) -> Result
     let mut hashing = Hashing { inner: recorder.reading(stream), hash: Sha256::new(), count: 0 };
     let root = Root::open(target).map_err(|source| LayerError::Write { entry: "/".to_owned(), source })?;
     let buffer = vec![0; CHUNK];
-    let mut unpacking = Unpacking { root, recorder: recorder.clone(), bytes: 0, entries: 0, times: BTreeMap::new(), buffer };
+    let mut unpacking = Unpacking {
+        root,
+        recorder: recorder.clone(),
+        bytes: 0,
+        entries: 0,
+        times: BTreeMap::new(),
+        buffer,
+        recorded: HashMap::new(),
+        replaced: recipe::replaced(recipe),
+    };
     let fuse = Fuse::new();
     let mut tar = tar::Archive::new(fuse.reading(&mut hashing));
     let mut entries = tar.entries().map_err(LayerError::Read)?;
@@ -137,6 +146,10 @@ struct Unpacking {
     times: BTreeMap<PathBuf, Timespec>,
     /// What files are copied through.
     buffer: Vec<u8>,
+    /// Files whose content the recipe takes from the layer, by inode, and their steps in it.
+    recorded: HashMap<u64, u32>,
+    /// Where such files go that a later entry replaces.
+    replaced: PathBuf,
 }
 
 type Entry<'a, R> = tar::Entry<'a, R>;
@@ -196,17 +209,24 @@ impl Unpacking {
         if kind.is_dir() {
             return self.directory(entry, &parent, &name, path, mode);
         }
-        remove_existing(&parent, &name)?;
+        self.replace(&parent, &name)?;
         match kind {
             tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let file = rustix::fs::openat(&parent, &name, flags, Mode::from_raw_mode(0o600))
                     .during("openat", || format!("{name:?}"))?;
                 let mut file = std::fs::File::from(file);
-                if kind != tar::EntryType::GNUSparse {
-                    // A sparse file has other bytes in the archive than when it is read.
-                    self.recorder.file(path, entry.raw_file_position(), entry.size()).map_err(Failure::Read)?;
-                }
+                // A sparse file has other bytes in the archive than when it is read.
+                let step = match kind {
+                    tar::EntryType::GNUSparse => None,
+                    _ => self.recorder.file(path, entry.raw_file_position(), entry.size()).map_err(Failure::Read)?,
+                };
+                let inode = rustix::fs::fstat(&file).during("fstat", || format!("{name:?}"))?.st_ino;
+                match step {
+                    Some(step) => self.recorded.insert(inode, step),
+                    // The number may have been that of a file that is gone.
+                    None => self.recorded.remove(&inode),
+                };
                 self.content(entry, &mut file, &name)?;
                 let owner = owner(entry)?;
                 rustix::fs::fchown(&file, Some(owner.0), Some(owner.1)).during("fchown", || format!("{name:?}"))?;
@@ -240,6 +260,19 @@ impl Unpacking {
         }
     }
 
+    /// Makes way for an entry. A file that is part of the archive too is only put aside: the archive is to be put together again.
+    fn replace(&self, parent: &OwnedFd, name: &OsString) -> Result<(), Failure> {
+        let known = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).ok();
+        let file = known.filter(|about| FileType::from_raw_mode(about.st_mode) == FileType::RegularFile);
+        let Some(step) = file.and_then(|about| self.recorded.get(&about.st_ino)) else { return remove_existing(parent, name) };
+        match rustix::fs::mkdir(&self.replaced, Mode::from_raw_mode(0o700)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(rcompose_sys::Error::new("mkdir", format!("{:?}", self.replaced), errno).into()),
+        }
+        let aside = self.replaced.join(step.to_string());
+        Ok(rustix::fs::renameat(parent, name, rustix::fs::CWD, &aside).during("renameat", || format!("{name:?}, {aside:?}"))?)
+    }
+
     fn content<R: Read>(&mut self, entry: &mut Entry<'_, R>, file: &mut std::fs::File, name: &OsString) -> Result<(), Failure> {
         loop {
             let count = match entry.read(&mut self.buffer) {
@@ -270,7 +303,7 @@ impl Unpacking {
         let is_directory = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|about| FileType::from_raw_mode(about.st_mode) == FileType::Directory);
         if !is_directory {
-            remove_existing(parent, name)?;
+            self.replace(parent, name)?;
             rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o700)).during("mkdirat", || format!("{name:?}"))?;
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

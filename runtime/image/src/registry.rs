@@ -16,6 +16,7 @@ mod progress;
 mod pull;
 mod push;
 mod repair;
+mod spool;
 mod transport;
 mod upload;
 

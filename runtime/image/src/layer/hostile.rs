@@ -67,7 +67,9 @@ fn check(bytes: &[u8]) {
     let (target, recipe) = (folder.path().join("layer"), folder.path().join("recipe"));
     std::fs::create_dir(&target).expect("a folder can be made");
     let unpacked = unpack(bytes, &target, &recipe);
-    assert_eq!(names(folder.path()), ["layer", "outside", "recipe"]);
+    let mut around = names(folder.path());
+    around.retain(|name| name != "recipe.replaced");
+    assert_eq!(around, ["layer", "outside", "recipe"]);
     assert_eq!(names(&outside), ["a"]);
     assert_eq!(std::fs::read_to_string(outside.join("a")).expect("it is there"), "untouched");
     let Ok((digest, _)) = unpacked else { return };
@@ -110,7 +112,7 @@ proptest! {
         check(&[magic, &bytes].concat());
     }
 
-    /// What is plain enough to be compared is what its archive says.
+    /// Also where it has something twice.
     #[test]
     fn a_layer_that_was_taken_is_what_its_archive_says(files in vec(("[abc]/[abc]", vec(any::<u8>(), 0..300), any::<bool>()), 0..8)) {
         let entries: Vec<Written> = files.into_iter().map(|(path, content, is_link)| Written {
@@ -122,9 +124,6 @@ proptest! {
         std::fs::create_dir(&target).expect("a folder can be made");
         let (digest, _) = unpack(bytes.as_slice(), &target, &recipe).expect("it is an ordinary layer");
         let mut packed = Packed::open(&target, &recipe, &digest).expect("it can be read");
-        // A file that another entry replaced has its content nowhere: then it is not put together again, and says so.
-        if let Ok(differences) = compare(&mut packed, &target) {
-            prop_assert_eq!(differences, Vec::<String>::new());
-        }
+        prop_assert_eq!(compare(&mut packed, &target).expect("it is what it was"), Vec::<String>::new());
     }
 }

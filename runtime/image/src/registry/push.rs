@@ -12,25 +12,20 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rcompose_sys::atomic::TempDir;
 use reqwest::{StatusCode, header};
 use serde_json::json;
-use sha2::Digest as _;
 
 use super::endpoint::Endpoint;
 use super::manifest::{Descriptor, Manifest, OCI_CONFIG, OCI_MANIFEST};
 use super::progress::Watched;
+use super::spool::{COMPRESSION, Spooled, pack};
 use super::transport::Transport;
 use super::{LayerState, PushProgress, RegistryConfig, RegistryError, download, upload};
-use crate::layer::Packed;
 use crate::store::{Blob, Layers};
 use crate::{Digest, Image, Reference, Store};
 
 /// How often it is told how far an upload is.
 const TOLD_EVERY: Duration = Duration::from_millis(100);
-/// How layers that were made here are compressed: half as large as fast, and not for its last few percent.
-const COMPRESSION: flate2::Compression = flate2::Compression::new(4);
-const GZIP_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// An image that was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +42,6 @@ struct Push<'a> {
     endpoint: &'a Endpoint,
     reference: &'a Reference,
     config: &'a RegistryConfig,
-}
-
-/// A blob as a file that goes with its value.
-struct Spooled {
-    file: Arc<std::fs::File>,
-    _folder: TempDir,
 }
 
 impl Store {
@@ -255,7 +244,7 @@ impl Push<'_> {
         sent?;
         let (file, checked) = written.map_err(RegistryError::Write)?;
         checked.map_err(|why| RegistryError::mismatch(&endpoint.registry, &blob.digest, why))?;
-        Ok(Spooled { file: Arc::new(file), _folder: folder })
+        Ok(Spooled::new(file, folder))
     }
 
     async fn compress(&self, diff_id: &Digest) -> Result<(Descriptor, Spooled), RegistryError> {
@@ -272,7 +261,7 @@ impl Push<'_> {
         let packed = tokio::task::spawn_blocking(move || work(layers, wanted, path)).await;
         let packed = packed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let (form, file) = packed.map_err(|source| RegistryError::Read { layer: diff_id.clone(), source })?;
-        Ok((form, Spooled { file: Arc::new(file), _folder: folder }))
+        Ok((form, Spooled::new(file, folder)))
     }
 
     /// The image's description, which is a small blob.
@@ -315,51 +304,4 @@ fn descriptor(blob: &Blob) -> Descriptor {
     // What some registry called it is as good as it gets.
     let media_type = blob.media_type.clone();
     Descriptor { media_type, digest: blob.digest.clone(), size: blob.size, urls: Vec::new(), platform: None }
-}
-
-/// Writes the archive of a layer into a file, compressed or as it is.
-fn pack(
-    layers: &Layers,
-    diff_id: &Digest,
-    path: &std::path::Path,
-    compression: Option<flate2::Compression>,
-) -> std::io::Result<(Descriptor, std::fs::File)> {
-    let mut packed = Packed::open(&layers.path(diff_id), &layers.recipe(diff_id), diff_id)?;
-    let file = std::fs::File::options().read(true).write(true).create_new(true).open(path)?;
-    let mut counted = Counted { file, hash: sha2::Sha256::new(), count: 0 };
-    let media_type = match compression {
-        None => {
-            std::io::copy(&mut packed, &mut counted)?;
-            "application/vnd.oci.image.layer.v1.tar"
-        }
-        Some(compression) => {
-            let mut encoder = flate2::write::GzEncoder::new(&mut counted, compression);
-            std::io::copy(&mut packed, &mut encoder)?;
-            encoder.finish()?;
-            GZIP_LAYER
-        }
-    };
-    let digest = Digest::from_hash(&counted.hash.finalize());
-    let descriptor =
-        Descriptor { media_type: media_type.to_owned(), digest, size: counted.count, urls: Vec::new(), platform: None };
-    Ok((descriptor, counted.file))
-}
-
-struct Counted {
-    file: std::fs::File,
-    hash: sha2::Sha256,
-    count: u64,
-}
-
-impl std::io::Write for Counted {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let count = self.file.write(bytes)?;
-        self.hash.update(&bytes[..count]);
-        self.count += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
 }

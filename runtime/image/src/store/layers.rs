@@ -4,6 +4,7 @@
 //! layers/<diff id>/        the unpacked layer, ready to be a lower directory; it is there whole or not at all
 //!       /<diff id>.size    bytes of its files
 //!       /<diff id>.recipe  how its archive is put together again
+//!       /<diff id>.replaced/   files that its archive has twice: what was there before the last
 //!       /<diff id>.blobs   in which forms registries have it
 //! tmp/                     what is being made
 //! trash/                   what is being removed
@@ -122,8 +123,14 @@ impl Layers {
         let size = unpacked.size.to_string();
         storage(atomic::write_file_relaxed(&self.size_path(diff_id), size.as_bytes(), 0o600), "write a layer")?;
         let (recipe, kept) = (unpacked.scratch.path().join("recipe"), self.recipe(diff_id));
-        let renamed = std::fs::rename(&recipe, &kept).map_err(|error| super::io("rename", &kept, &error));
-        storage(renamed, "write a layer")?;
+        storage(atomic::remove_tree(&layer::replaced(&kept)), "write a layer")?;
+        let renamed = match std::fs::rename(layer::replaced(&recipe), layer::replaced(&kept)) {
+            // Hardly an archive has anything twice.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        };
+        let renamed = renamed.and_then(|()| std::fs::rename(&recipe, &kept));
+        storage(renamed.map_err(|error| super::io("rename", &kept, &error)), "write a layer")?;
         fault::point("image.layer.recipe");
         match atomic::publish_dir(&unpacked.scratch.path().join("layer"), &self.path(diff_id)) {
             // Somebody else was faster, with the same.
@@ -145,7 +152,8 @@ impl Layers {
             _ => {}
         }
         fault::point("image.layer.trashed");
-        for path in [self.size_path(diff_id), self.recipe(diff_id), self.blobs_path(diff_id)] {
+        let recipe = self.recipe(diff_id);
+        for path in [self.size_path(diff_id), layer::replaced(&recipe), recipe, self.blobs_path(diff_id)] {
             storage(atomic::remove_tree(&path), "remove a layer")?;
         }
         storage(atomic::remove_tree(&away.into_path()), "remove a layer")
