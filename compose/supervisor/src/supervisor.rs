@@ -80,6 +80,9 @@ impl Supervisor {
             let hint = match &error {
                 error if error.is_unauthorized() => log_in_to(&reference),
                 RegistryError::Platform { .. } => "name another platform: `platform:` of the service, or `--platform`".to_owned(),
+                RegistryError::Refused { status: 404, .. } => {
+                    "check the name and the tag; what was built here is not pulled".to_owned()
+                }
                 _ => "load it with `rcompose image load -i FILE`, or name a mirror in the configuration".to_owned(),
             };
             failed(format!("failed to pull image `{name}`"), &error, hint)

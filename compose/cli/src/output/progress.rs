@@ -241,7 +241,7 @@ impl Progress {
 
 /// A layer in one line, with a bar while bytes come or go.
 fn part(text: &str, status: ProgressStatus, done: u64, total: u64) -> String {
-    const WIDTH: u64 = 20;
+    const WIDTH: u64 = 12;
     if status != ProgressStatus::Working || total == 0 || done == 0 {
         return text.to_owned();
     }
@@ -265,8 +265,8 @@ mod tests {
     #[test]
     fn layers_have_bars_while_bytes_come() {
         let working = ProgressStatus::Working;
-        assert_eq!(part("Downloading", working, 500, 1000), "Downloading [==========>          ] 500B/1kB");
-        assert_eq!(part("Downloading", working, 2000, 1000), "Downloading [====================>] 2kB/1kB");
+        assert_eq!(part("Downloading", working, 500, 1000), "Downloading [======>      ] 500B/1kB");
+        assert_eq!(part("Downloading", working, 2000, 1000), "Downloading [============>] 2kB/1kB");
         assert_eq!(part("Waiting", working, 0, 1000), "Waiting");
         assert_eq!(part("Pull complete", ProgressStatus::Done, 1000, 1000), "Pull complete");
     }

@@ -37,7 +37,7 @@ fn pushes_what_was_built_and_has_a_name() {
     ]);
     check(
         pushes(&project, &ImageRequest::default()),
-        "1. push image `small`: asked for (compose.yaml:2:3)
+        "1. push image `small`: asked for (compose.yaml:4:3)
          warning: service tool: it has no `image` that says where to push to",
     );
     let only = ImageRequest { services: vec!["db".to_owned()], no_deps: true, ..ImageRequest::default() };

@@ -108,8 +108,9 @@ impl Store {
 
     /// Reads again what is on the disk: what was mended is there.
     pub(crate) fn reread(&self) {
-        let found = read_index(&self.root);
-        self.index().images = found.images;
+        // Held meanwhile: nobody adds an image that would be lost here.
+        let mut index = self.index();
+        index.images = read_index(&self.root).images;
     }
 }
 
