@@ -70,7 +70,7 @@ fn host(server: Option<&str>) -> Result<String, CommandError> {
     let host = text.split_once("://").map_or(text, |(_, rest)| rest);
     let host = host.split('/').next().unwrap_or_default();
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-    if host.is_empty() || !host.bytes().all(fine) {
+    if !host.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[') || !host.bytes().all(fine) {
         return Err(CommandError::Usage(format!("`{text}` is no registry: expected its host, and its port if it has one")));
     }
     let hub = matches!(host, "index.docker.io" | "registry-1.docker.io" | "hub.docker.com");

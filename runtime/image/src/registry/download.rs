@@ -5,6 +5,7 @@
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use rcompose_sys::fault;
@@ -20,6 +21,8 @@ use crate::Digest;
 
 /// Chunks that wait for the one who reads; each has a few dozen KiB.
 const WAITING: usize = 16;
+/// Less than this within the time that nothing may come is next to nothing.
+const DRIP: u64 = 4 << 10;
 /// As much has to come between two cuts for the second to count as a new mishap.
 const HEADWAY: u64 = 256 << 10;
 
@@ -90,6 +93,7 @@ async fn part(
     if let Some(length) = response.content_length().filter(|length| *length != blob.size - from + skip) {
         return Err(mismatch(format!("it has {} bytes instead of {}", length + from - skip, blob.size)));
     }
+    let mut since = (Instant::now(), *offset);
     loop {
         let mut chunk = match response.chunk().await {
             Ok(Some(chunk)) => chunk,
@@ -107,6 +111,13 @@ async fn part(
         fault::point("image.pull.chunk");
         if !chunk.is_empty() && sink.send(chunk).await.is_err() {
             return Ok(None);
+        }
+        if since.0.elapsed() >= transport.patience() {
+            if *offset < blob.size && *offset - since.1 < DRIP {
+                let (registry, seconds) = (endpoint.registry.clone(), transport.patience().as_secs());
+                return Ok(Some(RegistryError::Stalled { registry, seconds }));
+            }
+            since = (Instant::now(), *offset);
         }
     }
     match *offset == blob.size {

@@ -28,6 +28,14 @@ pub enum RegistryError {
         #[source]
         source: reqwest::Error,
     },
+    /// It sends, but next to nothing.
+    #[error("registry {registry} sent next to nothing for {seconds} seconds")]
+    Stalled {
+        /// Which.
+        registry: String,
+        /// How long.
+        seconds: u64,
+    },
     /// It said no.
     #[error("registry {registry} refused `{path}`: {status}{}", reason(message))]
     Refused {
@@ -124,7 +132,7 @@ fn reason(message: &str) -> String {
 impl RegistryError {
     /// Whether the same may go well a moment later.
     pub(super) fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Refused { status: 408 | 429 | 500.., .. })
+        matches!(self, Self::Unreachable { .. } | Self::Stalled { .. } | Self::Refused { status: 408 | 429 | 500.., .. })
     }
 
     /// Whether it is about who asks.

@@ -27,6 +27,8 @@ const MAX_REASON: usize = 16 << 10;
 #[derive(Clone)]
 pub(super) struct Transport {
     client: Client,
+    /// Nothing came for so long: then it is asked for again.
+    patience: Duration,
     credentials: Arc<Credentials>,
     /// By registry and scopes: what is sent along.
     learnt: Arc<Mutex<BTreeMap<String, HeaderValue>>>,
@@ -59,7 +61,11 @@ impl Transport {
         }
         let client = builder.build().map_err(failed("any".to_owned()))?;
         let credentials = Arc::new(Credentials::read(config.credentials.as_deref())?);
-        Ok(Self { client, credentials, learnt: Arc::default(), settled: Arc::default() })
+        Ok(Self { client, patience, credentials, learnt: Arc::default(), settled: Arc::default() })
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -260,10 +266,33 @@ pub(super) async fn reason_of(response: &mut Response) -> String {
     words.join("; ").chars().filter(|it| !it.is_control()).take(300).collect()
 }
 
-/// How long a busy registry asks us to wait.
+/// How long a busy registry asks us to wait: in seconds, or until a time.
 fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
+    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Duration::from_secs(http_date(text)?).saturating_sub(now))
+}
+
+/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`.
+///
+/// Spec: RFC 9110, "Date/Time Formats"; the two other forms are of another age.
+fn http_date(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_, rest) = text.strip_suffix(" GMT")?.split_once(", ")?;
+    let mut words = rest.split(' ');
+    let day: u64 = words.next()?.parse().ok()?;
+    let name = words.next()?;
+    let month = MONTHS.iter().position(|month| *month == name)? as u64 + 1;
+    let year: u64 = words.next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
+    let mut clock = words.next()?.split(':').map(|part| part.parse::<u64>().ok().filter(|part| *part < 61));
+    let (hours, minutes, seconds) = (clock.next()??, clock.next()??, clock.next()??);
+    // Years that begin in March have their leap day at the end.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day.checked_sub(1)?;
+    Some(days.checked_sub(719_468)? * 86_400 + hours * 3600 + minutes * 60 + seconds)
 }
 
 /// As long as the registry asks for, or twice as long each time; never the same for everybody.
@@ -281,4 +310,19 @@ pub(super) fn unreachable_registry(endpoint: &Endpoint, source: reqwest::Error) 
     }
     // The address may hold a name and a password.
     RegistryError::Unreachable { registry: endpoint.registry.clone(), source: source.without_url() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_times_as_servers_write_them() {
+        assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(http_date("Thu, 29 Feb 2024 00:00:00 GMT"), Some(1_709_164_800));
+        assert_eq!(http_date("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
+        for text in ["", "soon", "Sun, 06 Nov 1994 08:49:37", "Sun, 00 Nov 1994 08:49 GMT", "Sun, 06 Non 1994 08:49:37 GMT"] {
+            assert_eq!(http_date(text), None, "{text}");
+        }
+    }
 }

@@ -74,6 +74,17 @@ async fn what_stalls_is_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn next_to_nothing_is_not_enough() {
+    let registry = filled().await;
+    let proxy = Proxy::start(&registry.address, |seen, before| match (seen.is_get_of_blob(), before) {
+        (true, 0) => Fate::Drip(SIZE / 2),
+        _ => Fate::Pass,
+    });
+    pull(&proxy, &impatient()).await.1.unwrap();
+    assert_eq!(ranges(&proxy).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_registry_is_given_the_time_that_it_asks_for() {
     let registry = filled().await;
     let proxy = Proxy::start(&registry.address, |_, before| match before {

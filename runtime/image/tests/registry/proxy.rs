@@ -30,6 +30,8 @@ pub(crate) enum Fate {
     Cut(usize),
     /// Only so many bytes of the answer come, and the connection stays.
     Stall(usize),
+    /// Only so many bytes of the answer come, and then one at a time.
+    Drip(usize),
     /// A byte of the answer is another one.
     Change,
     /// The registry is not asked: status, headers, body.
@@ -110,7 +112,7 @@ fn serve(mut client: TcpStream, upstream: &str, all: &Mutex<Vec<Seen>>, decide: 
     server.read_to_end(&mut answer)?;
     let end = answer.windows(4).position(|it| it == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
     let keep = match fate {
-        Fate::Cut(count) | Fate::Stall(count) => (end + count).min(answer.len()),
+        Fate::Cut(count) | Fate::Stall(count) | Fate::Drip(count) => (end + count).min(answer.len()),
         _ => answer.len(),
     };
     if let (Fate::Change, true) = (&fate, end < answer.len()) {
@@ -118,6 +120,12 @@ fn serve(mut client: TcpStream, upstream: &str, all: &Mutex<Vec<Seen>>, decide: 
         answer[middle] ^= 0xff;
     }
     client.write_all(&answer[..keep])?;
+    if let Fate::Drip(_) = fate {
+        for byte in answer[keep..].chunks(1) {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            client.write_all(byte)?;
+        }
+    }
     if let Fate::Stall(_) = fate {
         // Until the other side has had enough.
         std::io::copy(&mut client, &mut std::io::sink())?;
