@@ -1,5 +1,6 @@
 //! The command line: what is common to all commands here, their own arguments in a file a family.
 
+mod config;
 mod life;
 mod lists;
 mod login;
@@ -11,12 +12,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use config::Config;
 pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Stop};
-pub(crate) use lists::{Config, Images, Logs, Ls, Port, Ps, Version};
+pub(crate) use lists::{Images, Logs, Ls, Port, Ps, Version};
 pub(crate) use login::{Login, Logout};
 pub(crate) use run::{Pull, PullWhen, Push, Run};
 pub(crate) use stack::{Create, Down, Up};
-pub(crate) use store::{ArchiveFormat, Image, List, Network, Remove, System, Volume};
+pub(crate) use store::{ArchiveFormat, CreateNetwork, CreateVolume, Image, List, Network, Remove, System, Volume};
 
 /// Runs Compose stacks with its own container runtime.
 #[derive(Debug, Parser)]
@@ -60,6 +62,12 @@ pub(crate) struct Global {
     /// Show what would be done, and why; change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Also networks, volumes, configs and secrets that no service uses
+    #[arg(long)]
+    pub(crate) all_resources: bool,
+    /// How problems with the files are shown
+    #[arg(long, value_enum, default_value_t = Diagnostics::Text, value_name = "FORMAT", hide_default_value = true)]
+    pub(crate) diagnostics: Diagnostics,
     /// Never ask a registry for anything
     #[arg(long, global = true, env = "RCOMPOSE_OFFLINE", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) offline: bool,
@@ -83,6 +91,17 @@ pub(crate) enum Progress {
     Json,
     #[value(alias = "none")]
     Quiet,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Diagnostics {
+    /// For people
+    #[default]
+    Text,
+    /// A record a line
+    Json,
+    /// For editors and CI
+    Sarif,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -12,9 +12,9 @@ use rcompose_model::project::PullPolicy;
 use serde::{Deserialize, Serialize};
 
 pub use store::{
-    CheckRequest, CheckedImage, DiskUsage, DockerImport, HistoryStep, ImageSummary, ImportRequest, LoadedImage, LocalFile, Named,
-    ProcessSummary, ProjectUsage, PruneRequest, Removed, ResourceSummary, SaveRequest, SystemInfo, TagRequest, TransferRequest,
-    VolumeUsage,
+    CheckRequest, CheckedImage, Created, DiskUsage, DockerImport, HistoryStep, ImageSummary, ImportRequest, LoadedImage,
+    LocalFile, Named, ProcessSummary, ProjectUsage, PruneRequest, Removed, ResourceSummary, SaveRequest, SystemInfo, TagRequest,
+    TransferRequest, VolumeUsage,
 };
 
 /// Of the messages below.
