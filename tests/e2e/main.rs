@@ -9,8 +9,10 @@ mod life;
 mod lists;
 mod mishaps;
 mod network;
+mod registry;
 mod run;
 mod system;
+mod trees;
 mod volume;
 
 use rcompose_harness::Scratch;

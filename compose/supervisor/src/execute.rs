@@ -2,6 +2,7 @@
 //!
 //! What waits for something that failed is not tried. What was done stays done: the next plan goes on from there.
 
+mod images;
 mod request;
 mod wait;
 mod words;
@@ -11,16 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petgraph::stable_graph::NodeIndex;
-use rcompose_engine::image::PullProgress;
 use rcompose_engine::network::NetworkSpec;
 use rcompose_engine::volume::VolumeSpec;
 use rcompose_engine::{Engine, EngineError};
 use rcompose_model::Project;
-use rcompose_model::project::{Network, PullPolicy, RestartPolicy};
+use rcompose_model::project::{Network, RestartPolicy};
 use rcompose_plan::{ContainerRef, Operation, Plan, fingerprint, labels};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+pub(crate) use images::{renewed, show};
 pub(crate) use request::apply;
 
 use crate::keep::blocking;
@@ -46,6 +47,8 @@ struct Run {
     supervisor: Arc<Supervisor>,
     project: Option<Project>,
     project_name: String,
+    /// No registry is asked.
+    offline: bool,
     events: Events,
 }
 
@@ -55,6 +58,7 @@ pub(crate) async fn execute(supervisor: &Arc<Supervisor>, plan: Plan, request: &
         supervisor: supervisor.clone(),
         project: request.project.clone(),
         project_name: request.project_name.clone(),
+        offline: request.offline,
         events: events.clone(),
     });
     let turns = request.parallel.map(|limit| Arc::new(Semaphore::new(limit.get())));
@@ -118,7 +122,10 @@ impl Run {
     async fn perform(&self, operation: &Operation) -> Result<(), Failure> {
         let keeper = &self.supervisor.keeper;
         match operation {
-            Operation::EnsureImage { reference, policy, optional, .. } => self.ensure_image(reference, policy, *optional).await,
+            Operation::EnsureImage { reference, policy, platform, optional } => {
+                self.ensure_image(reference, policy, platform.as_deref(), *optional).await
+            }
+            Operation::PushImage { reference } => self.push_image(reference).await,
             Operation::CreateNetwork { key, .. } => {
                 let (spec, asked) = self.network(key)?;
                 for text in resource::network_without_effect(&spec, asked) {
@@ -213,39 +220,6 @@ impl Run {
             Err(error) if error.is_not_found() => Ok(()),
             other => other.map_err(|error| Failure::of(&error)),
         }
-    }
-
-    async fn ensure_image(&self, reference: &str, policy: &PullPolicy, optional: bool) -> Result<(), Failure> {
-        let present = self.supervisor.engine.images().id_of(reference).is_some();
-        if optional || (present && *policy != PullPolicy::Always) {
-            return Ok(());
-        }
-        if let Some(path) = reference.strip_prefix("rootfs:") {
-            if present {
-                return Ok(());
-            }
-            let mut failure = Failure::text(format!("image `{reference}` is not there"));
-            failure.hint = Some(format!("make the directory {path}"));
-            return Err(failure);
-        }
-        if *policy == PullPolicy::Never {
-            let mut failure = Failure::text(format!("image `{reference}` is not in the store, and its pull policy is `never`"));
-            failure.hint = Some("load it with `rcompose image load -i FILE`".to_owned());
-            return Err(failure);
-        }
-        let id = format!("Image {reference}");
-        progress(&self.events, &id, "Pulling", ProgressStatus::Working).await;
-        let tell = |at: PullProgress| {
-            let (done, total) = match at {
-                PullProgress::Downloading { done, total } => (done, total),
-                PullProgress::Unpacking => (0, 0),
-            };
-            // A client that does not read misses how far it was, not how it ended.
-            let _ = self.events.try_send(Event::Transfer { id: id.clone(), done, total });
-        };
-        self.supervisor.pull(reference, tell).await?;
-        progress(&self.events, &id, "Pulled", ProgressStatus::Done).await;
-        Ok(())
     }
 
     fn project(&self) -> Result<&Project, Failure> {

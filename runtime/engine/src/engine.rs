@@ -239,6 +239,25 @@ impl Engine {
         self.config.data_root.join("logs").join(format!("{stream}.log"))
     }
 
+    /// Bytes of what is kept of containers' output, by the first part of their streams' names: projects.
+    pub fn log_sizes(&self) -> BTreeMap<String, u64> {
+        let folders = std::fs::read_dir(self.config.data_root.join("logs")).into_iter().flatten().flatten();
+        let folders = folders.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let size =
+            |it: std::fs::DirEntry| (it.file_name().to_string_lossy().into_owned(), rcompose_volume::tree_size(&it.path()));
+        folders.map(size).collect()
+    }
+
+    /// The merged tree of an image, read-only. `None` for an image without layers.
+    ///
+    /// # Errors
+    /// No such image; directories of the host are no images.
+    pub fn open_tree(&self, name: &str) -> Result<Option<rcompose_sys::beneath::Root>, EngineError> {
+        let image = self.images.resolve(name)?;
+        let (_, _, view) = self.images.open_image(&image.id.to_string())?;
+        image::open(&view).doing(|| format!("open image {name}"))
+    }
+
     /// Removes the logs below a path of the log store.
     pub fn remove_logs(&self, below: &str) -> Result<(), EngineError> {
         let path = self.config.data_root.join("logs").join(below);

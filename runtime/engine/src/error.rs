@@ -162,6 +162,7 @@ impl EngineError {
                 | Self::VolumeInUse { .. }
                 | Self::ImageInUse { .. }
                 | Self::ImageTags { .. }
+                | Self::Image(StoreError::InUse(_))
         )
     }
 }

@@ -1,4 +1,4 @@
-//! Arguments of `run` and `pull`.
+//! Arguments of `run`, `pull` and `push`.
 
 use clap::{ArgAction, Args, ValueEnum};
 use rcompose_model::project::PullPolicy;
@@ -82,6 +82,7 @@ pub(crate) struct Run {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
 pub(crate) struct Pull {
     pub(crate) services: Vec<String>,
     /// Those of dependencies too
@@ -90,9 +91,32 @@ pub(crate) struct Pull {
     /// Go on when one cannot be pulled
     #[arg(long)]
     pub(crate) ignore_pull_failures: bool,
+    /// Leave out images that can be built; they are left out in any case
+    #[arg(long, hide = true)]
+    _ignore_buildable: bool,
+    /// Images are pulled side by side in any case
+    #[arg(long, hide = true)]
+    _parallel: bool,
+    /// `--parallel 1` before the command does that
+    #[arg(long, hide = true)]
+    _no_parallel: bool,
     /// When images are pulled
     #[arg(long, value_enum, value_name = "WHEN")]
     pub(crate) policy: Option<PullWhen>,
+    /// Without progress
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    pub(crate) services: Vec<String>,
+    /// Those of dependencies too
+    #[arg(long)]
+    pub(crate) include_deps: bool,
+    /// Go on when one cannot be pushed
+    #[arg(long)]
+    pub(crate) ignore_push_failures: bool,
     /// Without progress
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -104,6 +128,7 @@ pub(crate) enum PullWhen {
     /// Before each creation
     Always,
     /// When it is not there
+    #[value(alias = "if_not_present")]
     Missing,
     /// Never
     Never,

@@ -32,6 +32,51 @@ pub(crate) fn confirmed(question: &str) -> Result<bool, CommandError> {
     answered_yes()
 }
 
+/// Asks for a line.
+///
+/// # Errors
+/// Nobody is there to answer.
+pub(crate) fn ask(question: &str) -> Result<String, CommandError> {
+    if !std::io::stdin().is_terminal() {
+        let text = "this needs an answer, and standard input is no terminal: give a name by `--username`, and the password to \
+                    `--password-stdin`";
+        return Err(CommandError::Usage(text.to_owned()));
+    }
+    tell(question);
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.map_err(|source| CommandError::System { doing: "read the answer".to_owned(), source })?;
+    Ok(answer.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// What is typed is not shown while this lives.
+pub(crate) struct Unshown(Option<rustix::termios::Termios>);
+
+impl Unshown {
+    pub(crate) fn new() -> Self {
+        let before = rustix::termios::tcgetattr(std::io::stdin()).ok();
+        if let Some(mut settings) = before.clone() {
+            settings.local_modes -= rustix::termios::LocalModes::ECHO;
+            set_terminal(&settings);
+        }
+        Self(before)
+    }
+}
+
+impl Drop for Unshown {
+    fn drop(&mut self) {
+        if let Some(settings) = &self.0 {
+            set_terminal(settings);
+            tell("\n");
+        }
+    }
+}
+
+fn set_terminal(settings: &rustix::termios::Termios) {
+    // A terminal that went away has nothing to show.
+    let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, settings);
+}
+
 fn answered_yes() -> Result<bool, CommandError> {
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);

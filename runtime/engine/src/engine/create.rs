@@ -17,6 +17,8 @@ impl Engine {
     /// Makes a container that does not run yet. `replaces` hands its anonymous volumes over.
     pub fn create(&self, mut spec: ContainerSpec, replaces: Option<&str>) -> Result<Record, EngineError> {
         check_limits(&spec)?;
+        // Until the container's own record says that it uses the image.
+        let _held = self.images.hold(&spec.image)?;
         let (image_id, config, view) = self.images.open_image(&spec.image)?;
         let name = spec.name.clone();
         self.reserve(&spec)?;
