@@ -19,7 +19,7 @@ pub use config::{Config, Healthcheck, ImageConfig};
 pub use digest::Digest;
 pub use layer::LayerError;
 pub use reference::{InvalidReference, Reference};
-pub use registry::{PullError, PullProgress, RegistryConfig};
+pub use registry::{Artifact, ArtifactKind, Part, PullError, PullProgress, RegistryConfig, fetch_artifact, resolve_digest};
 pub use rootfs::{RootfsError, View};
 pub use store::{Image, Store, StoreError};
 pub use usage::Usage;

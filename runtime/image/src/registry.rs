@@ -5,6 +5,7 @@
 //!
 //! Spec: distribution-spec, "Pull"; image-spec `descriptor.md`, `manifest.md`, `image-index.md`.
 
+mod artifact;
 mod authorization;
 mod transport;
 
@@ -20,6 +21,7 @@ use tokio::task::JoinSet;
 use crate::archive::LoadError;
 use crate::store::StoreError;
 use crate::{Digest, Image, Reference, Store};
+pub use artifact::{Artifact, ArtifactKind, Part, fetch_artifact, resolve_digest};
 use transport::{Endpoint, Transport};
 
 /// Registries, as the configuration describes them.
