@@ -1,5 +1,6 @@
 //! The router: thin handlers over the supervisor. HTTP/1.1 with JSON on a Unix socket; streams are one object a line.
 
+mod artifacts;
 mod images;
 pub mod messages;
 mod networks;
@@ -64,6 +65,8 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/images/load", post(images::load).layer(DefaultBodyLimit::disable()))
         .route("/v1/images/save", post(images::save))
         .route("/v1/images/pull", post(images::pull))
+        .route("/v1/images/digest", post(artifacts::digest))
+        .route("/v1/artifacts/fetch", post(artifacts::fetch))
         .route("/v1/images/inspect", post(images::inspect))
         .route("/v1/images/remove", post(images::remove))
         .route("/v1/images/prune", post(images::prune))
