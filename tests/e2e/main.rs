@@ -9,6 +9,7 @@ mod life;
 mod lists;
 mod mishaps;
 mod network;
+mod remote;
 mod run;
 mod system;
 mod volume;

@@ -33,7 +33,8 @@ pub(crate) struct CommandLine {
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Global {
-    /// Compose file; several are merged in order, `-` is standard input
+    /// Compose file; several are merged in order, `-` is standard input; also a Git repository or an artifact of a registry:
+    /// `https://HOST/REPOSITORY.git#BRANCH:FOLDER`, `oci://REGISTRY/NAME:TAG`
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
     /// Name of the project
@@ -66,6 +67,9 @@ pub(crate) struct Global {
     /// How problems with the files are shown
     #[arg(long, value_enum, default_value_t = Diagnostics::Text, value_name = "FORMAT", hide_default_value = true)]
     pub(crate) diagnostics: Diagnostics,
+    /// Path that a stack from elsewhere may name though it is outside of what was fetched; `/` is any
+    #[arg(long, value_name = "PATH", env = "RCOMPOSE_ALLOW_PATHS", value_delimiter = ':', hide_env_values = true)]
+    pub(crate) allow_path: Vec<PathBuf>,
     /// Where images, volumes and containers are kept
     #[arg(long, value_name = "DIR", env = "RCOMPOSE_ROOT")]
     pub(crate) root: Option<PathBuf>,
