@@ -34,6 +34,23 @@ fn a_stack_from_elsewhere_shows_itself_and_asks() {
 }
 
 #[test]
+fn variables_that_are_taken_without_a_dollar_are_shown_too() {
+    let place = place();
+    let compose = "services:\n  web: {image: 'rootfs:/', environment: [LISTED, OWN=1], secrets: [s]}\n  \
+                   db: {image: 'rootfs:/', environment: {MAPPED: , OTHER: 1}}\nsecrets: {s: {environment: HIDDEN_TOKEN}}\n";
+    let repository = Repository::new(&place, "shop", &[("compose.yaml", compose)]);
+    let variables = [("LISTED", "of-mine"), ("MAPPED", "mine-too"), ("HIDDEN_TOKEN", "very-secret")];
+    let answer = place.run_with(&variables, &["-f", &repository.url(), "up", "-d"]);
+    assert_eq!(answer.code, 1, "{answer:?}");
+    let rows: Vec<Vec<&str>> = answer.stderr.lines().map(|line| line.split_whitespace().collect()).collect();
+    for row in [["LISTED", "of-mine", "environment", "no"], ["MAPPED", "mine-too", "environment", "no"]] {
+        assert!(rows.contains(&row.to_vec()), "{row:?}: {}", answer.stderr);
+    }
+    assert!(rows.contains(&vec!["HIDDEN_TOKEN", "****", "environment", "no"]), "{}", answer.stderr);
+    assert!(!answer.stderr.contains("OWN") && !answer.stderr.contains("OTHER"), "{}", answer.stderr);
+}
+
+#[test]
 fn without_a_terminal_the_answer_has_to_be_given() {
     let place = place();
     let repository = Repository::new(&place, "shop", &[("compose.yaml", SLEEPER)]);

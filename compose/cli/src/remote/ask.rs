@@ -1,5 +1,6 @@
 //! What is shown, and asked, before something that is elsewhere is used.
 
+use rcompose_model::node::Node;
 use rcompose_model::project::{MountKind, NetworkMode, SecurityOption, Service};
 use rcompose_model::variables::declared;
 use rcompose_model::{Model, Place, Project};
@@ -54,7 +55,10 @@ pub(crate) fn agree(reference: &str, uninterpolated: &Model, project: &Project) 
 
 /// What the files ask for, and what it stands for now.
 fn variables(model: &Model) -> String {
-    let declared = declared(&model.tree);
+    let mut declared = declared(&model.tree);
+    for name in handed_over(&model.tree) {
+        declared.entry(name).or_default();
+    }
     if declared.is_empty() {
         return String::new();
     }
@@ -71,11 +75,32 @@ fn variables(model: &Model) -> String {
     table.render()
 }
 
+/// Variables that containers, builds, configs and secrets get without a `$`: their names alone ask for them.
+fn handed_over(tree: &Node) -> Vec<String> {
+    let section = |name: &str| tree.get(name).and_then(Node::mapping).into_iter().flat_map(|entries| entries.values());
+    let mut names = Vec::new();
+    for service in section("services") {
+        let lists = [service.get("environment"), service.get("build").and_then(|build| build.get("args"))];
+        for list in lists.into_iter().flatten() {
+            let items = list.items().into_iter().flatten().filter_map(Node::text).filter(|text| !text.contains('='));
+            names.extend(items.map(str::to_owned));
+            let entries = list.mapping().into_iter().flatten().filter(|(_, value)| value.is_null());
+            names.extend(entries.map(|(key, _)| key.name.clone()));
+        }
+    }
+    let objects = section("configs").chain(section("secrets"));
+    names.extend(objects.filter_map(|object| Some(object.get("environment")?.text()?.to_owned())));
+    names
+}
+
 /// What a service does to the machine around its containers, in one line; `None` if it keeps to itself.
 fn reach(service: &Service) -> Option<String> {
     let mut words = Vec::new();
     if service.privileged {
         words.push("privileged".to_owned());
+    }
+    if service.post_start.iter().chain(&service.pre_stop).any(|hook| hook.privileged) {
+        words.push("privileged hooks".to_owned());
     }
     words.extend(service.cap_add.iter().map(|capability| format!("capability {capability}")));
     words.extend(service.devices.iter().map(|device| format!("device {}", device.source)));
