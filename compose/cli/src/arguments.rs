@@ -16,7 +16,7 @@ pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Stop};
 pub(crate) use lists::{Images, Logs, Ls, Port, Ps, Version};
 pub(crate) use run::{Pull, PullWhen, Run};
 pub(crate) use stack::{Create, Down, Up};
-pub(crate) use store::{ArchiveFormat, Image, List, Network, Remove, System, Volume};
+pub(crate) use store::{ArchiveFormat, CreateNetwork, CreateVolume, Image, List, Network, Remove, System, Volume};
 
 /// Runs Compose stacks with its own container runtime.
 #[derive(Debug, Parser)]

@@ -36,7 +36,9 @@ use crate::exit::Exit;
 use crate::output::{self, Progress};
 use crate::settings::World;
 use life::{check_names, lifecycle};
-use objects::{change_nothing_in_dry_runs, described, go_on_after, inspect, joined, remove_named, show_removed};
+use objects::{
+    change_nothing_in_dry_runs, described, go_on_after, inspect, joined, pairs, remove_named, show_created, show_removed,
+};
 
 /// Reads the command line and does what it says.
 pub(crate) fn main() -> ExitCode {

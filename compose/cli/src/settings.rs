@@ -110,7 +110,9 @@ impl World {
 
     /// The project's name, and the project where there are files.
     pub(crate) fn name(&self) -> Result<(String, Option<Project>), CommandError> {
-        let loaded = self.load(&[]);
+        // What was made for a service that a profile switches off now is still the project's.
+        let request = LoadRequest { all_resources: true, ..self.request(&[]) };
+        let loaded = rcompose_model::load(&request, &HostFiles);
         if let Some(project) = loaded.project {
             return Ok((project.name.clone(), Some(project)));
         }
