@@ -10,6 +10,7 @@ mod lists;
 mod mishaps;
 mod network;
 mod registry;
+mod remote;
 mod run;
 mod system;
 mod trees;

@@ -35,7 +35,8 @@ pub(crate) struct CommandLine {
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Global {
-    /// Compose file; several are merged in order, `-` is standard input
+    /// Compose file; several are merged in order, `-` is standard input; also a Git repository or an artifact of a registry:
+    /// `https://HOST/REPOSITORY.git#BRANCH:FOLDER`, `oci://REGISTRY/NAME:TAG`
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
     /// Name of the project
@@ -71,6 +72,9 @@ pub(crate) struct Global {
     /// Never ask a registry for anything
     #[arg(long, global = true, env = "RCOMPOSE_OFFLINE", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) offline: bool,
+    /// Path that a stack from elsewhere may name though it is outside of what was fetched; `/` is any
+    #[arg(long, value_name = "PATH", env = "RCOMPOSE_ALLOW_PATHS", value_delimiter = ':', hide_env_values = true)]
+    pub(crate) allow_path: Vec<PathBuf>,
     /// Where images, volumes and containers are kept
     #[arg(long, value_name = "DIR", env = "RCOMPOSE_ROOT")]
     pub(crate) root: Option<PathBuf>,

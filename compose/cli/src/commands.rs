@@ -109,7 +109,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
                 scale: up::scale(&arguments.scale)?,
                 ..UpOptions::default()
             };
-            let project = world.project(&arguments.services)?;
+            let project = world.project_to_start(&arguments.services, arguments.yes)?;
             apply(&world, "create", &project.name.clone(), Some(project), Action::Up(options)).await
         }
         Command::Down(arguments) => down(&world, arguments).await,
@@ -130,7 +130,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
         Command::Rm(arguments) => life::remove(&world, arguments).await,
         Command::Pause(Services { services }) => lifecycle(&world, "pause", services, LifecycleVerb::Pause, None).await,
         Command::Unpause(Services { services }) => lifecycle(&world, "unpause", services, LifecycleVerb::Unpause, None).await,
-        Command::Config(arguments) => config::config(&world, &arguments),
+        Command::Config(arguments) => config::config(&world, &arguments).await,
         Command::Images(arguments) => images::images(&world, &arguments).await,
         Command::Port(arguments) => port::port(&world, &arguments).await,
         Command::Top(Services { services }) => top::top(&world, &services).await,

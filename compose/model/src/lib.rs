@@ -30,6 +30,7 @@ mod normalize;
 pub mod origin;
 mod parse;
 mod paths;
+pub mod pin;
 pub mod project;
 mod render;
 mod scalar;
@@ -48,5 +49,6 @@ pub use load::{
 };
 pub use node::Node;
 pub use origin::{Origins, Place};
+pub use paths::without_credentials;
 pub use project::Project;
 pub use render::Excerpt;

@@ -12,6 +12,7 @@ mod extends;
 mod files;
 mod include;
 mod name;
+mod trees;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use crate::trail::Trail;
 use crate::variables::{Source, Variables};
 use crate::{Diagnostic, Project, check, consistency, decode, environment, merge, normalize, select, settle};
 use document::Loader;
+use trees::Trees;
 
 pub use files::{Files, HostFiles, Remote};
 pub(crate) use files::{MAX_ENV_BYTES, clean};
@@ -54,6 +56,8 @@ pub struct LoadRequest {
     pub environment: BTreeMap<String, String>,
     /// Absolute.
     pub working_dir: PathBuf,
+    /// Paths that fetched files may name though they are outside of what was fetched; `/` is all.
+    pub allowed_paths: Vec<PathBuf>,
     /// What is left out on the way.
     pub without: Without,
     /// Only the named services, and what they depend on.
@@ -154,12 +158,13 @@ fn assemble(request: &LoadRequest, files: &dyn Files, problems: &mut Vec<Diagnos
     let found = discover::files(request, &variables, files, problems)?;
     let directory = discover::project_directory(request, &found);
     variables::add_project_file(&mut variables, request, &directory, files)?;
-    let found = found.into_iter().map(|file| files::fetched(file, files)).collect::<Result<Vec<_>, _>>()?;
+    let mut trees = Trees::new(&request.allowed_paths, &request.working_dir, files);
+    let found = found.into_iter().map(|file| files::fetched(file, None, files, &mut trees)).collect::<Result<Vec<_>, _>>()?;
     let directory = match (found.first(), &request.project_directory) {
         (Some(files::Fetched { path, remote: true }), None) => paths::folder_of(path),
         _ => directory,
     };
-    let mut loader = Loader::new(request, files, problems);
+    let mut loader = Loader::new(request, files, trees, problems);
     let sources: Vec<PathBuf> = found.into_iter().map(|file| file.path).collect();
     let texts: Vec<Vec<Node>> = sources.iter().filter_map(|path| loader.documents_or_tell(path, None)).collect();
     let written = texts.iter().flatten().filter_map(|tree| tree.get("name")?.text()).next_back();
@@ -176,13 +181,21 @@ fn assemble(request: &LoadRequest, files: &dyn Files, problems: &mut Vec<Diagnos
         let problem = Diagnostic::error(Code::MissingKey, "empty compose file");
         return Err(Box::new(problem.with_help("a stack needs at least `services:`")));
     };
+    let trees = std::mem::take(&mut loader.trees);
     let mut model = Model { tree, name, disabled: Mapping::default(), variables, directory, files: sources };
-    complete(&mut model, request, files, problems);
+    complete(&mut model, request, &Surroundings { files, trees: &trees }, problems);
     Ok(Some(model))
 }
 
+/// What the tree names.
+struct Surroundings<'a> {
+    files: &'a dyn Files,
+    trees: &'a Trees,
+}
+
 /// Everything that is done to the merged tree.
-fn complete(model: &mut Model, request: &LoadRequest, files: &dyn Files, problems: &mut Vec<Diagnostic>) {
+fn complete(model: &mut Model, request: &LoadRequest, around: &Surroundings<'_>, problems: &mut Vec<Diagnostic>) {
+    let files = around.files;
     let tree = &mut model.tree;
     merge::settle_tags(tree);
     if !request.without.validation {
@@ -190,10 +203,18 @@ fn complete(model: &mut Model, request: &LoadRequest, files: &dyn Files, problem
         consistency::attributes(tree, problems);
     }
     normalize::defaults(tree);
-    if !request.without.path_resolution {
-        let folder = model.directory.display().to_string();
-        let home = model.variables.get("HOME").map(str::to_owned);
-        paths::resolve(tree, &Base { folder: &folder, home: home.as_deref(), files });
+    let folder = model.directory.display().to_string();
+    let base = Base { folder: &folder, home: model.variables.get("HOME"), files };
+    let told = problems.len();
+    if request.without.path_resolution {
+        around.confine_unresolved(tree, &base, problems);
+    } else {
+        paths::resolve(tree, &base);
+        around.trees.confine(tree, &model.directory, files, problems);
+    }
+    if problems.len() > told {
+        // What leads out of a fetched tree is not even looked at: a message could show a line of it.
+        return;
     }
     // COMPAT: as in docker compose, names without value get none where variables are not put in.
     let mut only_name = Variables::default();
@@ -240,6 +261,17 @@ fn settled(model: &mut Model, request: &LoadRequest, files: &dyn Files, problems
         _ => environment::resolve(&mut model.tree, &model.variables, files, problems),
     }
     environment::resolve_labels(&mut model.tree, files, problems);
+}
+
+impl Surroundings<'_> {
+    /// Paths that stay as they are written are looked at as what they would be.
+    fn confine_unresolved(&self, tree: &Node, base: &Base<'_>, problems: &mut Vec<Diagnostic>) {
+        if !self.trees.is_empty() {
+            let mut tree = tree.clone();
+            paths::resolve(&mut tree, base);
+            self.trees.confine(&mut tree, Path::new(base.folder), self.files, problems);
+        }
+    }
 }
 
 /// Which services take part, and whether they fit together.

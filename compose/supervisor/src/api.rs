@@ -1,5 +1,6 @@
 //! The router: thin handlers over the supervisor. HTTP/1.1 with JSON on a Unix socket; streams are one object a line.
 
+mod artifacts;
 mod images;
 pub mod messages;
 mod networks;
@@ -71,6 +72,8 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/images/push", post(images::push))
         .route("/v1/images/tag", post(images::tag))
         .route("/v1/images/history", post(images::history))
+        .route("/v1/images/digest", post(artifacts::digest))
+        .route("/v1/artifacts/fetch", post(artifacts::fetch))
         .route("/v1/images/inspect", post(images::inspect))
         .route("/v1/images/remove", post(images::remove))
         .route("/v1/images/prune", post(images::prune))

@@ -5,6 +5,7 @@
 //!
 //! Spec: distribution-spec 1.1; image-spec `descriptor.md`, `manifest.md`, `image-index.md`.
 
+mod artifact;
 mod authorization;
 mod credentials;
 mod download;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use artifact::{Artifact, ArtifactKind, Part, fetch_artifact, resolve_digest};
 pub use credentials::CredentialsError;
 pub use error::RegistryError;
 pub use login::{Login, log_in, log_out};

@@ -76,6 +76,9 @@ pub(crate) struct Run {
     /// Remove containers of services that are gone from the files
     #[arg(long, env = "COMPOSE_REMOVE_ORPHANS")]
     pub(crate) remove_orphans: bool,
+    /// Answer yes: to what is asked of stacks and files from elsewhere
+    #[arg(short, long)]
+    pub(crate) yes: bool,
     pub(crate) service: String,
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) command: Vec<String>,

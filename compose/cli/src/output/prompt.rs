@@ -77,9 +77,33 @@ fn set_terminal(settings: &rustix::termios::Termios) {
     let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, settings);
 }
 
+/// Whether somebody is there to answer.
+pub(crate) fn is_answerable() -> bool {
+    std::io::stdin().is_terminal()
+}
+
+/// Asks; an empty answer means what `default` says.
+///
+/// # Errors
+/// The answer cannot be read.
+pub(crate) fn agreed(question: &str, default: bool) -> Result<bool, CommandError> {
+    tell(&format!("{question} [{}] ", if default { "Y/n" } else { "y/N" }));
+    match answer()?.as_deref() {
+        // Whoever ends the input agrees to nothing.
+        None => Ok(false),
+        Some("") => Ok(default),
+        Some(text) => Ok(matches!(text, "y" | "yes")),
+    }
+}
+
 fn answered_yes() -> Result<bool, CommandError> {
+    Ok(matches!(answer()?.as_deref(), Some("y" | "yes")))
+}
+
+/// A line in lower case, `None` at the end of the input.
+fn answer() -> Result<Option<String>, CommandError> {
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
-    read.map_err(|source| CommandError::System { doing: "read the answer".to_owned(), source })?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    let count = read.map_err(|source| CommandError::System { doing: "read the answer".to_owned(), source })?;
+    Ok((count > 0).then(|| answer.trim().to_lowercase()))
 }

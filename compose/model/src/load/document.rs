@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::trees::Trees;
 use super::{Files, LoadRequest, Stop, extends};
 use crate::diagnostic::Code;
 use crate::interpolate::{self, Unset};
@@ -22,6 +23,8 @@ const MAX_VALUES: usize = 2_000_000;
 pub(super) struct Loader<'a> {
     pub(super) request: &'a LoadRequest,
     pub(super) files: &'a dyn Files,
+    /// What was fetched.
+    pub(super) trees: Trees,
     pub(super) problems: &'a mut Vec<Diagnostic>,
     /// Names that were asked for and are not set.
     pub(super) unset: Unset,
@@ -34,8 +37,18 @@ pub(super) struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(request: &'a LoadRequest, files: &'a dyn Files, problems: &'a mut Vec<Diagnostic>) -> Self {
-        Self { request, files, problems, unset: Unset::new(), extended: HashMap::new(), is_incomplete: false, read: 0, values: 0 }
+    pub(super) fn new(request: &'a LoadRequest, files: &'a dyn Files, trees: Trees, problems: &'a mut Vec<Diagnostic>) -> Self {
+        Self {
+            request,
+            files,
+            trees,
+            problems,
+            unset: Unset::new(),
+            extended: HashMap::new(),
+            is_incomplete: false,
+            read: 0,
+            values: 0,
+        }
     }
 
     /// Reads the documents of a file; `asked` is what names it, for messages.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::Stop;
 use super::document::{Loader, brought};
 use super::files::{self, clean, relative};
+use super::trees::joined;
 use crate::diagnostic::Code;
 use crate::merge::{self, settle_tags};
 use crate::node::{Mapping, Node, Road, Spot};
@@ -129,9 +130,12 @@ impl Resolving<'_, '_> {
     /// The services of another file, read once.
     fn file(&mut self, name: &str, spot: &Spot) -> Result<Option<Scope>, Stop> {
         // A file that is extended has its paths made relative to the folder of the document.
-        let joined =
-            if paths::is_remote(name) || Path::new(name).is_absolute() { PathBuf::from(name) } else { self.folder.join(name) };
-        let path = clean(&files::fetched(joined, self.loader.files)?.path);
+        let loader = &mut *self.loader;
+        let fetched = files::fetched(joined(self.folder, name), Some(spot), loader.files, &mut loader.trees)?;
+        if !fetched.remote {
+            loader.trees.check(&fetched.path, spot, loader.files)?;
+        }
+        let path = clean(&fetched.path);
         let services = match self.loader.extended.get(&path) {
             Some(services) => services.clone(),
             None => {

@@ -2,6 +2,7 @@
 //!
 //! The version is part of every path (`/v1/...`); a field is only ever added.
 
+mod artifact;
 mod store;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use rcompose_model::Project;
 use rcompose_model::project::PullPolicy;
 use serde::{Deserialize, Serialize};
 
+pub use artifact::{ArtifactFile, ArtifactRole, StackArtifact};
 pub use store::{
     CheckRequest, CheckedImage, Created, DiskUsage, DockerImport, HistoryStep, ImageSummary, ImportRequest, LoadedImage,
     LocalFile, Named, ProcessSummary, ProjectUsage, PruneRequest, Removed, ResourceSummary, SaveRequest, SystemInfo, TagRequest,

@@ -10,7 +10,7 @@ use super::transport::Transport;
 use crate::{Digest, Platform, Reference};
 
 /// The most that a manifest may hold.
-const MAX_MANIFEST: u64 = 4 << 20;
+pub(super) const MAX_MANIFEST: u64 = 4 << 20;
 /// The most that a description may hold.
 pub(super) const MAX_CONFIG: u64 = 8 << 20;
 /// How deep lists of lists may go.
