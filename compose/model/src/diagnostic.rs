@@ -195,6 +195,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let lower = word.to_lowercase();
     let bound = 1 + word.len() / 4;
     let distance = |other: &str| {
+        let other = &*other.to_lowercase();
         // `front` for `frontend`, and the other way round.
         let (short, long) = if other.len() < lower.len() { (other, lower.as_str()) } else { (lower.as_str(), other) };
         if short.len() >= 4 && long.starts_with(short) {

@@ -16,9 +16,9 @@ pub enum Dollars {
     AsIs,
 }
 
-/// As YAML.
+/// As YAML. COMPAT: docker compose doubles the `$` of keys too, where reading it again does not make them one.
 pub fn yaml(tree: &Node, dollars: Dollars) -> String {
-    escaped(yaml::text(tree), dollars)
+    yaml::text(tree, dollars)
 }
 
 /// As JSON, indented. A settled tree shows also what is not there, where scripts rely on it.

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::diagnostic::Code;
 use crate::interpolate::{self, Fault};
 use crate::variables::Lookup;
-use crate::{Diagnostic, Place};
+use crate::{Diagnostic, Place, lines};
 
 /// A line of a file of variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,9 +53,11 @@ pub(crate) fn parse(text: &str, file: &Path, variables: &dyn Lookup, before: &dy
 /// Reads as `docker run --env-file` does: no quotes, no variables.
 pub(crate) fn parse_raw(text: &str, file: &Path, variables: &dyn Lookup) -> Result<Vec<Line>, Diagnostic> {
     let mut lines = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        let line = line.trim_start();
+    let mut next = 1_u32;
+    for line in text.split_inclusive('\n') {
+        let number = next;
+        next = next.saturating_add(lines::ends(line));
+        let line = line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line)).trim_start();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
@@ -90,8 +92,10 @@ impl<'a> Reader<'a> {
     /// Goes on by so many bytes.
     fn skip(&mut self, length: usize) {
         let passed = &self.text[self.at..self.at + length];
-        self.line += u32::try_from(passed.matches('\n').count()).unwrap_or(u32::MAX);
         self.at += length;
+        // Of `\r\n` the second half may come later.
+        let half = passed.ends_with('\r') && self.rest().starts_with('\n');
+        self.line = self.line.saturating_add(lines::ends(passed) - u32::from(half));
     }
 
     /// Goes on to where something is written that is no comment.
@@ -107,8 +111,8 @@ impl<'a> Reader<'a> {
     }
 
     fn fault(&self, message: String, focus: &str) -> Diagnostic {
-        let start = self.text[..self.at].rfind('\n').map_or(0, |at| at + 1);
-        let line = self.text[start..].lines().next().unwrap_or_default();
+        let start = self.text[..self.at].rfind(['\n', '\r']).map_or(0, |at| at + 1);
+        let line = lines::of(&self.text[start..]).next().unwrap_or_default();
         let indent = line.len() - line.trim_start().len();
         let column = u32::try_from(indent + 1).unwrap_or(u32::MAX);
         let place = Place { file: self.file.to_owned(), line: self.line, column };

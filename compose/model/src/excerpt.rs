@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::load::Files;
-use crate::{Diagnostic, Place, parse};
+use crate::{Diagnostic, Place, lines, parse};
 
 /// How many lines below its place the offending text is looked for: values may span lines.
 const REACH: usize = 200;
@@ -34,12 +34,14 @@ struct Texts<'a> {
 impl Texts<'_> {
     fn of(&mut self, file: &Path) -> Option<&str> {
         let read = || self.files.read(file, parse::MAX_BYTES).ok().flatten();
-        self.known.entry(file.to_owned()).or_insert_with(read).as_deref()
+        let text = self.known.entry(file.to_owned()).or_insert_with(read).as_deref();
+        // Places do not count a byte order mark.
+        text.map(|text| text.strip_prefix('\u{feff}').unwrap_or(text))
     }
 }
 
 fn line(text: &str, place: &Place) -> Option<String> {
-    text.lines().nth(place.line.saturating_sub(1) as usize).map(str::to_owned)
+    lines::of(text).nth(place.line.saturating_sub(1) as usize).map(str::to_owned)
 }
 
 /// Moves a place to where its offending text begins, on the same line or on one of the next.
@@ -47,7 +49,7 @@ fn move_to(place: &mut Place, focus: &str, text: &str) {
     let first = focus.lines().next().unwrap_or_default();
     let start = place.line.saturating_sub(1) as usize;
     let column = place.column.saturating_sub(1) as usize;
-    for (index, content) in text.lines().enumerate().skip(start).take(REACH) {
+    for (index, content) in lines::of(text).enumerate().skip(start).take(REACH) {
         let from = if index == start { content.char_indices().nth(column).map_or(content.len(), |(at, _)| at) } else { 0 };
         if let Some(at) = content[from..].find(first) {
             // The quote before a text is a part of it.

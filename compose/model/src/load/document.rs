@@ -88,9 +88,10 @@ impl<'a> Loader<'a> {
         }
         self.include(&mut tree, folder, variables, including)?;
         extends::apply(self, &mut tree, folder, variables)?;
-        if !self.request.without.validation {
-            check::shapes(&tree, &TOP, &Trail::TOP, self.problems);
+        if let Some(base) = &merged {
+            merge::give_way(&mut tree, base, &TOP);
         }
+        self.check(&tree);
         self.take_version(&mut tree);
         let mut all = match merged {
             Some(base) => merge::merge(base, tree, Some(&TOP), &Trail::TOP, self.problems),
@@ -98,6 +99,20 @@ impl<'a> Loader<'a> {
         };
         self.make_canonical(&mut all);
         Ok(Some(all))
+    }
+
+    fn check(&mut self, tree: &Node) {
+        if self.request.without.validation {
+            return;
+        }
+        let mut found = Vec::new();
+        check::shapes(tree, &TOP, &Trail::TOP, &mut found);
+        // What a variable stands for is not known where none is put in.
+        let is_open = |problem: &Diagnostic| {
+            problem.code == Code::InvalidValue && problem.focus.as_ref().is_some_and(|text| text.contains('$'))
+        };
+        found.retain(|problem| !(self.request.without.interpolation && is_open(problem)));
+        self.problems.append(&mut found);
     }
 
     /// Long forms, with what is the same in lists only once, before and after: a range of ports may show what a text hid.

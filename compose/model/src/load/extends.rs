@@ -119,7 +119,7 @@ impl Resolving<'_, '_> {
         let names: Vec<&str> = self.chain[begin..].iter().map(|link| link.service.as_str()).chain([name]).collect();
         let mut problem =
             Diagnostic::error(Code::Cycle, format!("services extend each other in a circle: {}", names.join(" -> ")));
-        problem = problem.at(&self.chain[begin].spot).on("extends");
+        problem = problem.at(&self.chain[begin].spot).on(names[1]);
         for link in &self.chain[begin + 1..] {
             problem = problem.with_note(format!("`{}` extends the next", link.service), &link.spot);
         }
@@ -131,7 +131,7 @@ impl Resolving<'_, '_> {
         // A file that is extended has its paths made relative to the folder of the document.
         let joined =
             if paths::is_remote(name) || Path::new(name).is_absolute() { PathBuf::from(name) } else { self.folder.join(name) };
-        let path = clean(&files::fetched(joined, self.loader.files)?.path);
+        let path = clean(&files::fetched(joined, self.loader.files).map_err(|problem| problem.at(spot))?.path);
         let services = match self.loader.extended.get(&path) {
             Some(services) => services.clone(),
             None => {

@@ -66,7 +66,8 @@ impl Loader<'_> {
         for node in &entry.paths {
             let text = node.text().unwrap_or_default();
             let given = if paths::is_remote(text) { PathBuf::from(text) } else { folder.join(text) };
-            sources.push((clean(&files::fetched(given, self.files)?.path), node));
+            let fetched = files::fetched(given, self.files).map_err(|problem| problem.at(&node.spot))?;
+            sources.push((clean(&fetched.path), node));
         }
         let Some((main, _)) = sources.first() else { return Ok(None) };
         if let Some(problem) = circle(main, entry, including) {
