@@ -44,6 +44,7 @@ fn settled(node: &Node, shape: &'static Shape, top: bool) -> Value {
             for (key, value) in entries {
                 match fields.iter().find(|field| field.name == key.name) {
                     Some(field) if field.json == Json::Hidden => {}
+                    Some(field) if field.json == Json::IfAny && value.items().is_some_and(<[Node]>::is_empty) => {}
                     Some(field) => drop(object.insert(shown_name(field).to_owned(), settled(value, field.shape, false))),
                     // COMPAT: as docker compose, JSON has no extensions but those at the top.
                     None if top => drop(object.insert(key.name.clone(), unsettled(value, None))),
@@ -98,7 +99,7 @@ fn add_absent(object: &mut Map<String, Value>, fields: &'static [Field]) {
                 }
                 object.insert(field.name.to_owned(), Value::Object(empty));
             }
-            Json::AsIs | Json::Renamed(_) | Json::Hidden => {}
+            Json::AsIs | Json::IfAny | Json::Renamed(_) | Json::Hidden => {}
         }
     }
 }

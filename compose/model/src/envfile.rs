@@ -1,5 +1,6 @@
 //! Files of variables: `.env`, `env_file` and `label_file`.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::diagnostic::Code;
@@ -16,16 +17,19 @@ pub(crate) struct Line {
     pub(crate) number: u32,
 }
 
+/// What the values of one file may come to, bytes.
+const MAX_BYTES: usize = 10 << 20;
+
 /// Earlier lines between what is looked up first, and what last.
 struct Known<'a> {
     first: &'a dyn Lookup,
-    lines: &'a [Line],
+    lines: &'a HashMap<String, String>,
     last: &'a dyn Lookup,
 }
 
 impl Lookup for Known<'_> {
     fn find(&self, name: &str) -> Option<&str> {
-        let earlier = || self.lines.iter().rev().find(|line| line.name == name).map(|line| line.value.as_str());
+        let earlier = || self.lines.get(name).map(String::as_str);
         self.first.find(name).or_else(earlier).or_else(|| self.last.find(name))
     }
 }
@@ -36,16 +40,22 @@ pub(crate) fn parse(text: &str, file: &Path, variables: &dyn Lookup, before: &dy
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { text, at: 0, line: 1, file };
     let mut lines = Vec::new();
+    let (mut earlier, mut bytes) = (HashMap::new(), 0);
     while reader.to_next_line() {
         let number = reader.line;
         let (name, has_value) = reader.name()?;
         let value = match has_value {
-            true => Some(reader.value(&name, &Known { first: variables, lines: &lines, last: before })?),
+            true => Some(reader.value(&name, &Known { first: variables, lines: &earlier, last: before })?),
             false => variables.find(&name).or_else(|| before.find(&name)).map(str::to_owned),
         };
-        if let Some(value) = value {
-            lines.push(Line { name, value, number });
+        let Some(value) = value else { continue };
+        bytes += value.len();
+        if bytes > MAX_BYTES {
+            let message = format!("the values come to more than {MAX_BYTES} bytes when variables are put in");
+            return Err(Diagnostic { code: Code::Limit, ..reader.fault(message, &name) });
         }
+        earlier.insert(name.clone(), value.clone());
+        lines.push(Line { name, value, number });
     }
     Ok(lines)
 }
@@ -207,7 +217,9 @@ impl<'a> Reader<'a> {
                 let problem = Diagnostic { code: Code::Interpolation, ..self.fault(message, &text) };
                 problem.with_help("write `${NAME}`, or `$$` for a dollar sign")
             }
-            Fault::TooLong => self.fault(format!("the value of `{name}` is too long"), name),
+            Fault::TooLong => {
+                Diagnostic { code: Code::Limit, ..self.fault(format!("the value of `{name}` is too long"), name) }
+            }
         })
     }
 }

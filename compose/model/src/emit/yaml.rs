@@ -92,11 +92,9 @@ fn escaped(text: &str, dollars: Dollars) -> Cow<'_, str> {
 }
 
 fn single(text: &str, plain: bool, depth: usize, out: &mut String) {
-    if !plain {
-        return if text.contains('\n') && may_be_literal(text) { literal(text, depth, out) } else { out.push_str(&quoted(text)) };
-    }
-    match Scalar::of_plain(text) {
+    match if plain { Scalar::of_plain(text) } else { Scalar::Text(text) } {
         Scalar::Null => out.push_str("null"),
+        Scalar::Text(text) if text.contains('\n') && may_be_literal(text) => literal(text, depth, out),
         Scalar::Text(text) => out.push_str(&quoted(text)),
         Scalar::Time(text) => out.push_str(&double_quoted(text)),
         Scalar::Float(number) if !number.is_finite() => out.push_str(text),

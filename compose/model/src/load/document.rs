@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::{Files, LoadRequest, Stop, extends};
 use crate::diagnostic::Code;
-use crate::interpolate::{self, Unset};
+use crate::interpolate::{self, Asked};
 use crate::node::{Node, Road, Spot};
 use crate::schema::TOP;
 use crate::trail::Trail;
@@ -16,15 +16,15 @@ use crate::{Diagnostic, canonical, check, merge, parse, unique};
 /// How many files one load reads, those that are read again counted again.
 const MAX_FILES: usize = 2_000;
 /// How many values one load reads.
-const MAX_VALUES: usize = 2_000_000;
+const MAX_VALUES: usize = 1_000_000;
 
 /// Reads files and puts them together.
 pub(super) struct Loader<'a> {
     pub(super) request: &'a LoadRequest,
     pub(super) files: &'a dyn Files,
     pub(super) problems: &'a mut Vec<Diagnostic>,
-    /// Names that were asked for and are not set.
-    pub(super) unset: Unset,
+    /// What putting variables in has come to.
+    pub(super) asked: Asked,
     /// Files that services extend, by path, as they were read.
     pub(super) extended: HashMap<PathBuf, Rc<Node>>,
     read: usize,
@@ -33,7 +33,7 @@ pub(super) struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     pub(super) fn new(request: &'a LoadRequest, files: &'a dyn Files, problems: &'a mut Vec<Diagnostic>) -> Self {
-        Self { request, files, problems, unset: Unset::new(), extended: HashMap::new(), read: 0, values: 0 }
+        Self { request, files, problems, asked: Asked::default(), extended: HashMap::new(), read: 0, values: 0 }
     }
 
     /// Reads the documents of a file; `asked` is what names it, for messages.
@@ -60,11 +60,19 @@ impl<'a> Loader<'a> {
             }
         };
         let (documents, values) = parse::parse_counted(&text, path)?;
-        self.values += values;
-        if self.values > MAX_VALUES {
-            return Err(fault(Code::Limit, format!("the files come to more than {MAX_VALUES} values")));
+        match self.count(values) {
+            Ok(()) => Ok(documents),
+            Err(text) => Err(fault(Code::Limit, text)),
         }
-        Ok(documents)
+    }
+
+    /// Counts values before they are used, or says that they are too many.
+    pub(super) fn count(&mut self, values: usize) -> Result<(), String> {
+        self.values += values;
+        if self.values <= MAX_VALUES {
+            return Ok(());
+        }
+        Err(format!("the files come to more than {MAX_VALUES} values, copies by `extends` included"))
     }
 
     /// Lays one document on what was read before; relative paths are relative to `folder`.
@@ -84,7 +92,7 @@ impl<'a> Loader<'a> {
             return Err(Box::new(Diagnostic::error(Code::WrongType, text).at(&tree.spot)));
         }
         if !self.request.without.interpolation {
-            interpolate::tree(&mut tree, variables, &mut self.unset, self.problems);
+            interpolate::tree(&mut tree, variables, &mut self.asked, self.problems);
         }
         self.include(&mut tree, folder, variables, including)?;
         extends::apply(self, &mut tree, folder, variables)?;

@@ -47,7 +47,7 @@ fn aliases_that_multiply() {
 #[test]
 fn towers() {
     let flow = |depth: usize| format!("x-a: {}{}\nservices: {{a: {{image: x}}}}\n", "[".repeat(depth), "]".repeat(depth));
-    refused(&Memory::of(&flow(300)), Code::Limit, "nested deeper than 200 levels");
+    refused(&Memory::of(&flow(220)), Code::Limit, "nested deeper than 200 levels");
     load_checked(&request(), &Memory::of(&flow(150)));
     assert!(problems(&Memory::of(&flow(100_000))).iter().all(|problem| problem.place.is_some()));
     let block: String = (0..2000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
@@ -78,10 +78,10 @@ fn long_lines_and_many_lines() {
 }
 
 #[test]
-fn a_hundred_thousand_services() {
-    let services: String = (0..100_000).map(|number| format!("  s{number}: {{image: x}}\n")).collect();
+fn twenty_thousand_services() {
+    let services: String = (0..20_000).map(|number| format!("  s{number}: {{image: x}}\n")).collect();
     let problems = problems(&Memory::of(&format!("services:\n{services}")));
-    assert!(problems.iter().all(|problem| problem.code == Code::Limit), "{:?}", problems.first());
+    assert!(problems.is_empty(), "{:?}", problems.first());
 }
 
 #[test]
@@ -130,18 +130,28 @@ fn variables_that_multiply() {
     let lines: String = (1..60).map(|number| format!("A{number}=$A{0}$A{0}\n", number - 1)).collect();
     let files = Memory::of("services: {a: {image: '$A59'}}").with(".env", &format!("A0=xxxxxxxxxx\n{lines}"));
     let found = problems(&files);
-    assert!(found.iter().any(|problem| problem.message.contains("too long")), "{found:?}");
+    assert!(found.iter().any(|problem| problem.message.contains("when variables are put in")), "{found:?}");
     let nested = format!("services: {{a: {{image: '{}x{}'}}}}\n", "${A:-".repeat(3000), "}".repeat(3000));
     refused(&Memory::of(&nested), Code::Interpolation, "invalid interpolation format");
     // One long value, asked for again and again.
     let asked: String = (0..2000).map(|number| format!("  x{number}: $LONG\n")).collect();
     let files = Memory::of(&format!("services: {{a: {{image: x}}}}\nx-y:\n{asked}")).with(".env", &format!("LONG={}\n", "y".repeat(1_000_000)));
-    refused(&files, Code::Limit, "variables");
+    refused(&files, Code::Limit, "when variables are put in");
+    // Many lines that ask for one long value, and many services that read one long file.
+    let lines: String = (0..2000).map(|number| format!("B{number}=$A\n")).collect();
+    let files = Memory::of("services: {a: {image: x}}").with(".env", &format!("A={}\n{lines}", "y".repeat(1_000_000)));
+    refused(&files, Code::Limit, "when variables are put in");
+    let services: String = (0..200).map(|number| format!("  s{number}: {{image: x, env_file: f}}\n")).collect();
+    let files = Memory::of(&format!("services:\n{services}")).with("f", &format!("A={}\n", "y".repeat(1_000_000)));
+    refused(&files, Code::Limit, "files of variables come to more than");
+    // Names that nothing sets, looked for among all lines.
+    let lines: String = (0..50_000).map(|number| format!("B{number}=$C{number}\n")).collect();
+    assert!(problems(&Memory::of("services: {a: {image: x, env_file: f}}").with("f", &lines)).is_empty());
 }
 
 #[test]
 fn numbers_that_are_short_to_write() {
-    let ports = vec!["'1-65535:1-65535'"; 50].join(",");
+    let ports = (1..50).map(|host| format!("'127.0.0.{host}:1-65535:1-65535'")).collect::<Vec<_>>().join(",");
     refused(&Memory::of(&format!("services: {{a: {{image: x, ports: [{ports}]}}}}")), Code::Limit, "more than 65536 ports");
     for number in ["9223372036854775807", "-9223372036854775808", "1e400", "-1e400", ".nan", ".inf", "99999999999999999999999"] {
         for attribute in ["scale", "cpus", "mem_limit", "shm_size", "cpu_period", "oom_score_adj", "pids_limit", "stop_grace_period"] {

@@ -21,6 +21,7 @@ impl Memory {
 
     /// Files one after the other in one text, each behind a line `#=== NAME`; what stands before the first is the Compose
     /// file.
+    #[allow(dead_code, reason = "only the fuzz target has files in one text")]
     pub(crate) fn of_sections(text: &str) -> Self {
         let mut files = Self::default();
         let (mut name, mut content) = ("compose.yaml", String::new());
