@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Cases in which we differ, each with its reason. One that agrees again has to go from the list.
-const KNOWN: [(&str, &str); 1] =
-    [("go-loader-TestXService", "a network may be named `x-...`: ours takes the key for an extension, as the specification says")];
+const KNOWN: [(&str, &str); 1] = [(
+    "go-loader-TestXService",
+    "a network may be named `x-...`: ours takes the key for an extension, as the specification says",
+)];
 
 /// The corpus; `None`, said aloud, if the environment names none.
 fn corpus(part: &str) -> Option<PathBuf> {
@@ -41,9 +43,9 @@ fn config_agrees_with_docker_compose() {
     let cases = folder.join("cases");
     let cases = cases.to_str().expect("the corpus has a plain path");
     let (text, _) = compare(&folder.join("compare.py"), &["--cases", cases]);
-    let differing: BTreeSet<&str> =
-        text.lines().filter_map(|line| line.strip_prefix("FAIL ")?.split(' ').next()).collect();
-    let new: Vec<_> = text.lines().filter(|line| line.starts_with("FAIL ") && !KNOWN.iter().any(|known| line.contains(known.0))).collect();
+    let differing: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("FAIL ")?.split(' ').next()).collect();
+    let new: Vec<_> =
+        text.lines().filter(|line| line.starts_with("FAIL ") && !KNOWN.iter().any(|known| line.contains(known.0))).collect();
     assert!(new.is_empty(), "{}\n{}", new.join("\n"), text.lines().last().unwrap_or_default());
     for (id, reason) in KNOWN {
         assert!(differing.contains(id), "{id} agrees now; it is listed as different because {reason}");

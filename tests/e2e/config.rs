@@ -70,7 +70,8 @@ fn where_values_come_from() {
 
 #[test]
 fn what_variables_do() {
-    let mut place = scratch("services: {web: {image: 'x:${TAG:-1}', labels: ['a=$DB_PASSWORD', 'b=${NONE:?say it}', 'c=${TAG:+t}']}}\n");
+    let mut place =
+        scratch("services: {web: {image: 'x:${TAG:-1}', labels: ['a=$DB_PASSWORD', 'b=${NONE:?say it}', 'c=${TAG:+t}']}}\n");
     place.set("TAG", "mine");
     place.write(".env", "TAG=theirs\nDB_PASSWORD=hunter2\n");
     let answer = place.run(&["config", "--variables"]);

@@ -217,9 +217,7 @@ impl<'a> Reader<'a> {
                 let problem = Diagnostic { code: Code::Interpolation, ..self.fault(message, &text) };
                 problem.with_help("write `${NAME}`, or `$$` for a dollar sign")
             }
-            Fault::TooLong => {
-                Diagnostic { code: Code::Limit, ..self.fault(format!("the value of `{name}` is too long"), name) }
-            }
+            Fault::TooLong => Diagnostic { code: Code::Limit, ..self.fault(format!("the value of `{name}` is too long"), name) },
         })
     }
 }

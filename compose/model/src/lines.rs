@@ -26,12 +26,9 @@ mod tests {
 
     #[test]
     fn every_end_of_a_line_is_known() {
-        for (text, expected) in [
-            ("", &[][..]),
-            ("a", &["a"]),
-            ("a\nb\r\nc\rd", &["a", "b", "c", "d"]),
-            ("a\n\n\r\r\nb\n", &["a", "", "", "", "b"]),
-        ] {
+        for (text, expected) in
+            [("", &[][..]), ("a", &["a"]), ("a\nb\r\nc\rd", &["a", "b", "c", "d"]), ("a\n\n\r\r\nb\n", &["a", "", "", "", "b"])]
+        {
             assert_eq!(of(text).collect::<Vec<_>>(), expected, "{text:?}");
         }
         assert_eq!(["", "a", "a\r\n", "a\r\n\rb\n"].map(ends), [0, 0, 1, 3]);

@@ -94,6 +94,7 @@ fn read_file(path: &Path, variables: &Variables, before: &dyn Lookup, files: &dy
 /// # Errors
 /// It cannot be read, or a line of it is none.
 pub fn read(path: &Path, files: &dyn Files, environment: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, Diagnostic> {
-    let lines = read_file(path, &Variables::of_environment(environment), &Before::default(), files).map_err(|problem| *problem)?;
+    let lines =
+        read_file(path, &Variables::of_environment(environment), &Before::default(), files).map_err(|problem| *problem)?;
     Ok(lines.into_iter().map(|line| (line.name, line.value)).collect())
 }

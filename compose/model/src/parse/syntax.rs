@@ -1,8 +1,8 @@
 //! What a parser's complaint means to someone who wrote a Compose file.
 
-use crate::{Diagnostic, lines};
 use crate::diagnostic::{Code, nearest};
 use crate::node::Spot;
+use crate::{Diagnostic, lines};
 
 /// Makes a diagnostic of what the parser said, at the place where the writer slipped.
 pub(super) fn explain(text: &str, complaint: &str, spot: &Spot) -> Diagnostic {

@@ -124,7 +124,10 @@ fn what_watches_over_files() {
                  `sync+exec`, not `sink`",
             ),
             ("develop: {watch: [{action: rebuild}]}", "4:23 services.a.develop.watch[0] needs `path`"),
-            ("develop: {watch: [{path: ., action: sync+exec, target: /t, exec: {user: u}}]}", "4:70 services.a.develop.watch[0].exec needs `command`"),
+            (
+                "develop: {watch: [{path: ., action: sync+exec, target: /t, exec: {user: u}}]}",
+                "4:70 services.a.develop.watch[0].exec needs `command`",
+            ),
         ],
         attribute,
     );
@@ -158,7 +161,10 @@ fn models_and_graphics_processors() {
     );
     check(
         &[
-            ("models: {m: {model: ai/m, context_size: 1024, runtime_flags: [--a, -b]}}", r#"{"m":{"model":"ai/m","context_size":1024,"runtime_flags":["--a","-b"]}}"#),
+            (
+                "models: {m: {model: ai/m, context_size: 1024, runtime_flags: [--a, -b]}}",
+                r#"{"m":{"model":"ai/m","context_size":1024,"runtime_flags":["--a","-b"]}}"#,
+            ),
             ("models: {m: {name: n}}", "2:13 models.m needs `model`"),
             ("models: {m: {model: x, context_size: big}}", "2:38 models.m.context_size must be an integer, not a string `big`"),
         ],
@@ -227,7 +233,10 @@ fn mounts() {
                 "volumes: [{type: image, source: busybox, target: /t, image: {subpath: bin}}]",
                 r#"[{"type":"image","source":"busybox","target":"/t","image":{"subpath":"bin"}}]"#,
             ),
-            ("volumes: ['./s:/t:z,rslave,ro']", r#"[{"type":"bind","source":"/p/s","target":"/t","read_only":true,"bind":{"selinux":"z","propagation":"rslave","create_host_path":true}}]"#),
+            (
+                "volumes: ['./s:/t:z,rslave,ro']",
+                r#"[{"type":"bind","source":"/p/s","target":"/t","read_only":true,"bind":{"selinux":"z","propagation":"rslave","create_host_path":true}}]"#,
+            ),
             ("volumes: ['~/s:/t']", r#"[{"type":"bind","source":"/home/me/s","target":"/t","bind":{"create_host_path":true}}]"#),
             ("volumes: ['v:/a/../t/.']", r#"[{"type":"volume","source":"v","target":"/t","volume":{}}]"#),
             ("volumes: [{source: v, target: /t}]", "4:15 services.a.volumes[0] needs `type`"),
@@ -240,10 +249,22 @@ fn mounts() {
 fn paths_that_look_like_those_of_windows() {
     check(
         &[
-            (r"volumes: ['C:\data:/t']", r#"[{"type":"bind","source":"C:\\data","target":"/t","bind":{"create_host_path":true}}]"#),
-            (r"volumes: ['c:/data:/t:ro']", r#"[{"type":"bind","source":"c:/data","target":"/t","read_only":true,"bind":{"create_host_path":true}}]"#),
-            (r"volumes: ['\\host\share:/t']", r#"[{"type":"bind","source":"\\\\host\\share","target":"/t","bind":{"create_host_path":true}}]"#),
-            (r"volumes: ['C:\a:D:\b']", r#"[{"type":"bind","source":"C:\\a","target":"D:\\b","bind":{"create_host_path":true}}]"#),
+            (
+                r"volumes: ['C:\data:/t']",
+                r#"[{"type":"bind","source":"C:\\data","target":"/t","bind":{"create_host_path":true}}]"#,
+            ),
+            (
+                r"volumes: ['c:/data:/t:ro']",
+                r#"[{"type":"bind","source":"c:/data","target":"/t","read_only":true,"bind":{"create_host_path":true}}]"#,
+            ),
+            (
+                r"volumes: ['\\host\share:/t']",
+                r#"[{"type":"bind","source":"\\\\host\\share","target":"/t","bind":{"create_host_path":true}}]"#,
+            ),
+            (
+                r"volumes: ['C:\a:D:\b']",
+                r#"[{"type":"bind","source":"C:\\a","target":"D:\\b","bind":{"create_host_path":true}}]"#,
+            ),
             (
                 r"volumes: [{type: npipe, source: \\.\pipe\docker, target: \\.\pipe\docker}]",
                 r#"[{"type":"npipe","source":"\\\\.\\pipe\\docker","target":"\\\\.\\pipe\\docker"}]"#,
@@ -263,7 +284,10 @@ fn builds() {
             ("build: ./b", r#"{"context":"/p/b","dockerfile":"Dockerfile"}"#),
             ("build: https://host/x.git#main:sub", r##"{"context":"https://host/x.git#main:sub","dockerfile":"Dockerfile"}"##),
             ("build: {isolation: hyperv}", r#"{"context":"/p","dockerfile":"Dockerfile","isolation":"hyperv"}"#),
-            ("build: {no_cache: true, pull: 'true'}", r#"{"context":"/p","dockerfile":"Dockerfile","no_cache":true,"pull":true}"#),
+            (
+                "build: {no_cache: true, pull: 'true'}",
+                r#"{"context":"/p","dockerfile":"Dockerfile","no_cache":true,"pull":true}"#,
+            ),
             ("build: {no_cache: false}", r#"{"context":"/p","dockerfile":"Dockerfile"}"#),
             (
                 "build: {cache_from: [a], cache_to: ['type=local,dest=d'], no_cache_filter: stage}",
@@ -293,7 +317,10 @@ fn builds() {
                 "build: {tags: [a, b, a], platforms: [linux/amd64], shm_size: 1m, ulimits: {nofile: 5}, network: host, target: t}",
                 r#"{"context":"/p","dockerfile":"Dockerfile","network":"host","target":"t","shm_size":"1048576","tags":["a","b"],"ulimits":{"nofile":5},"platforms":["linux/amd64"]}"#,
             ),
-            ("build: {entitlements: [network.host], labels: {a: 1}}", r#"{"context":"/p","dockerfile":"Dockerfile","entitlements":["network.host"],"labels":{"a":"1"}}"#),
+            (
+                "build: {entitlements: [network.host], labels: {a: 1}}",
+                r#"{"context":"/p","dockerfile":"Dockerfile","entitlements":["network.host"],"labels":{"a":"1"}}"#,
+            ),
             ("build: {contxt: .}", "4:13 services.a.build additional properties 'contxt' not allowed"),
         ],
         attribute,
@@ -305,32 +332,59 @@ fn what_may_be_written_in_several_ways() {
     check(
         &[
             ("ports: [80]", r#"[{"mode":"ingress","target":80,"protocol":"tcp"}]"#),
-            ("ports: ['[::1]:8080:80/udp']", r#"[{"mode":"ingress","host_ip":"::1","target":80,"published":"8080","protocol":"udp"}]"#),
-            ("ports: [{target: 80, published: 8080, name: web, app_protocol: http, mode: host}]", r#"[{"name":"web","mode":"host","target":80,"published":"8080","protocol":"tcp","app_protocol":"http"}]"#),
+            (
+                "ports: ['[::1]:8080:80/udp']",
+                r#"[{"mode":"ingress","host_ip":"::1","target":80,"published":"8080","protocol":"udp"}]"#,
+            ),
+            (
+                "ports: [{target: 80, published: 8080, name: web, app_protocol: http, mode: host}]",
+                r#"[{"name":"web","mode":"host","target":80,"published":"8080","protocol":"tcp","app_protocol":"http"}]"#,
+            ),
             ("extra_hosts: {a: host-gateway}", r#"["a=host-gateway"]"#),
             ("depends_on: [b]", r#"{"b":{"condition":"service_started","required":true}}"#),
-            ("depends_on: {b: {condition: service_healthy, restart: true, required: false}}", r#"{"b":{"condition":"service_healthy","restart":true,"required":false}}"#),
+            (
+                "depends_on: {b: {condition: service_healthy, restart: true, required: false}}",
+                r#"{"b":{"condition":"service_healthy","restart":true,"required":false}}"#,
+            ),
             ("dns: 1.1.1.1", r#"["1.1.1.1"]"#),
             ("dns_search: .", r#"["."]"#),
             ("tmpfs: /t:size=1m", r#"["/t:size=1m"]"#),
-            ("devices: [/dev/a, '/dev/b:/dev/c:r', {source: /dev/d}]", r#"[{"source":"/dev/a","target":"/dev/a","permissions":"rwm"},{"source":"/dev/b","target":"/dev/c","permissions":"r"},{"source":"/dev/d"}]"#),
-            ("ulimits: {nofile: {soft: 1, hard: 2}, nproc: 3, core: -1}", r#"{"core":-1,"nofile":{"soft":1,"hard":2},"nproc":3}"#),
+            (
+                "devices: [/dev/a, '/dev/b:/dev/c:r', {source: /dev/d}]",
+                r#"[{"source":"/dev/a","target":"/dev/a","permissions":"rwm"},{"source":"/dev/b","target":"/dev/c","permissions":"r"},{"source":"/dev/d"}]"#,
+            ),
+            (
+                "ulimits: {nofile: {soft: 1, hard: 2}, nproc: 3, core: -1}",
+                r#"{"core":-1,"nofile":{"soft":1,"hard":2},"nproc":3}"#,
+            ),
             ("sysctls: [net.a=1, net.b=2]", r#"{"net.a":"1","net.b":"2"}"#),
             ("labels: [a, b=1]", r#"{"a":"","b":"1"}"#),
             ("annotations: {a: 1, b: true, c: }", r#"{"a":"1","b":"true","c":""}"#),
             ("group_add: [mail, 7]", r#"["mail","7"]"#),
             ("expose: [80, '90/udp', 1-3]", r#"["80","90/udp","1-3"]"#),
             ("secrets: [s]", r#"[{"source":"s","target":"/run/secrets/s"}]"#),
-            ("secrets: [{source: s, target: t, uid: '1', gid: '2', mode: 0o440}]", r#"[{"source":"s","target":"t","uid":"1","gid":"2","mode":"0440"}]"#),
+            (
+                "secrets: [{source: s, target: t, uid: '1', gid: '2', mode: 0o440}]",
+                r#"[{"source":"s","target":"t","uid":"1","gid":"2","mode":"0440"}]"#,
+            ),
             ("configs: [c]", r#"[{"source":"c"}]"#),
             ("configs: [{source: c, target: /t, mode: '0644'}]", r#"[{"source":"c","target":"/t","mode":"0644"}]"#),
             ("networks: [n]", r#"{"n":null}"#),
-            ("networks: {n: {aliases: [q], ipv4_address: 10.0.0.2, priority: 5, gw_priority: 1, interface_name: e, mac_address: '02:00:00:00:00:01', link_local_ips: [1.1.1.1], driver_opts: {o: 1}, ipv6_address: '::2'}}", r#"{"n":{"aliases":["q"],"driver_opts":{"o":"1"},"gw_priority":1,"interface_name":"e","ipv4_address":"10.0.0.2","ipv6_address":"::2","link_local_ips":["1.1.1.1"],"mac_address":"02:00:00:00:00:01","priority":5}}"#),
-            ("logging: {driver: local, options: {max-size: 10m, max-file: 3}}", r#"{"driver":"local","options":{"max-file":"3","max-size":"10m"}}"#),
+            (
+                "networks: {n: {aliases: [q], ipv4_address: 10.0.0.2, priority: 5, gw_priority: 1, interface_name: e, mac_address: '02:00:00:00:00:01', link_local_ips: [1.1.1.1], driver_opts: {o: 1}, ipv6_address: '::2'}}",
+                r#"{"n":{"aliases":["q"],"driver_opts":{"o":"1"},"gw_priority":1,"interface_name":"e","ipv4_address":"10.0.0.2","ipv6_address":"::2","link_local_ips":["1.1.1.1"],"mac_address":"02:00:00:00:00:01","priority":5}}"#,
+            ),
+            (
+                "logging: {driver: local, options: {max-size: 10m, max-file: 3}}",
+                r#"{"driver":"local","options":{"max-file":"3","max-size":"10m"}}"#,
+            ),
             ("stop_grace_period: 1m30s", "\"1m30s\""),
             ("stop_grace_period: 1.5h", "\"1h30m0s\""),
             ("stop_grace_period: 1d", "\"24h0m0s\""),
-            ("healthcheck: {test: true x, interval: 90s, timeout: 1500ms, retries: 3, start_period: 2m, start_interval: 5s}", r#"{"test":["CMD-SHELL","true x"],"timeout":"1.5s","interval":"1m30s","retries":3,"start_period":"2m0s","start_interval":"5s"}"#),
+            (
+                "healthcheck: {test: true x, interval: 90s, timeout: 1500ms, retries: 3, start_period: 2m, start_interval: 5s}",
+                r#"{"test":["CMD-SHELL","true x"],"timeout":"1.5s","interval":"1m30s","retries":3,"start_period":"2m0s","start_interval":"5s"}"#,
+            ),
             ("healthcheck: {disable: true}", r#"{"disable":true}"#),
             ("command: []", "[]"),
             ("command: sh -c 'a b' \"c\"", r#"["sh","-c","a b","c"]"#),
@@ -353,13 +407,34 @@ fn what_may_be_written_in_several_ways() {
 fn deployment() {
     check(
         &[
-            ("deploy: {mode: global, replicas: 0, endpoint_mode: vip, labels: [a=1]}", r#"{"mode":"global","replicas":0,"labels":{"a":"1"},"endpoint_mode":"vip"}"#),
-            ("deploy: {resources: {limits: {cpus: '0.5', memory: 64m, pids: 5}, reservations: {cpus: 1, memory: 1k}}}", r#"{"resources":{"limits":{"cpus":0.5,"memory":"67108864","pids":5},"reservations":{"cpus":1,"memory":"1024"}}}"#),
-            ("deploy: {restart_policy: {condition: on-failure, delay: 5s, max_attempts: 3, window: 2m}}", r#"{"restart_policy":{"condition":"on-failure","delay":"5s","max_attempts":3,"window":"2m0s"}}"#),
-            ("deploy: {update_config: {parallelism: 2, delay: 10s, order: start-first, failure_action: rollback, monitor: 1m, max_failure_ratio: 0.2}}", r#"{"update_config":{"parallelism":2,"delay":"10s","failure_action":"rollback","monitor":"1m0s","max_failure_ratio":0.2,"order":"start-first"}}"#),
-            ("deploy: {placement: {constraints: [a==b], preferences: [{spread: s}], max_replicas_per_node: 1}}", r#"{"placement":{"constraints":["a==b"],"preferences":[{"spread":"s"}],"max_replicas_per_node":1}}"#),
-            ("deploy: {resources: {reservations: {generic_resources: [{discrete_resource_spec: {kind: gpu, value: 2}}]}}}", r#"{"resources":{"reservations":{"generic_resources":[{"discrete_resource_spec":{"kind":"gpu","value":2}}]}}}"#),
-            ("deploy: {update_config: {order: any}}", "4:37 services.a.deploy.update_config.order must be one of `start-first`, `stop-first`, not `any`"),
+            (
+                "deploy: {mode: global, replicas: 0, endpoint_mode: vip, labels: [a=1]}",
+                r#"{"mode":"global","replicas":0,"labels":{"a":"1"},"endpoint_mode":"vip"}"#,
+            ),
+            (
+                "deploy: {resources: {limits: {cpus: '0.5', memory: 64m, pids: 5}, reservations: {cpus: 1, memory: 1k}}}",
+                r#"{"resources":{"limits":{"cpus":0.5,"memory":"67108864","pids":5},"reservations":{"cpus":1,"memory":"1024"}}}"#,
+            ),
+            (
+                "deploy: {restart_policy: {condition: on-failure, delay: 5s, max_attempts: 3, window: 2m}}",
+                r#"{"restart_policy":{"condition":"on-failure","delay":"5s","max_attempts":3,"window":"2m0s"}}"#,
+            ),
+            (
+                "deploy: {update_config: {parallelism: 2, delay: 10s, order: start-first, failure_action: rollback, monitor: 1m, max_failure_ratio: 0.2}}",
+                r#"{"update_config":{"parallelism":2,"delay":"10s","failure_action":"rollback","monitor":"1m0s","max_failure_ratio":0.2,"order":"start-first"}}"#,
+            ),
+            (
+                "deploy: {placement: {constraints: [a==b], preferences: [{spread: s}], max_replicas_per_node: 1}}",
+                r#"{"placement":{"constraints":["a==b"],"preferences":[{"spread":"s"}],"max_replicas_per_node":1}}"#,
+            ),
+            (
+                "deploy: {resources: {reservations: {generic_resources: [{discrete_resource_spec: {kind: gpu, value: 2}}]}}}",
+                r#"{"resources":{"reservations":{"generic_resources":[{"discrete_resource_spec":{"kind":"gpu","value":2}}]}}}"#,
+            ),
+            (
+                "deploy: {update_config: {order: any}}",
+                "4:37 services.a.deploy.update_config.order must be one of `start-first`, `stop-first`, not `any`",
+            ),
         ],
         attribute,
     );
@@ -376,11 +451,17 @@ fn what_is_shared_between_services() {
             ("volumes: {v: }", r#"{"v":{"name":"p_v"}}"#),
             ("volumes: {v: {external: true}}", r#"{"v":{"name":"v","external":true}}"#),
             ("volumes: {v: {external: {name: w}}}", r#"{"v":{"name":"w","external":true}}"#),
-            ("volumes: {v: {driver: local, driver_opts: {type: none, o: bind, device: ./d}, labels: [a=1]}}", r#"{"v":{"name":"p_v","driver":"local","driver_opts":{"device":"/p/d","o":"bind","type":"none"},"labels":{"a":"1"}}}"#),
+            (
+                "volumes: {v: {driver: local, driver_opts: {type: none, o: bind, device: ./d}, labels: [a=1]}}",
+                r#"{"v":{"name":"p_v","driver":"local","driver_opts":{"device":"/p/d","o":"bind","type":"none"},"labels":{"a":"1"}}}"#,
+            ),
             ("secrets: {s: {environment: SET}}", r#"{"s":{"name":"p_s","environment":"SET"}}"#),
             ("secrets: {s: {file: ~/s}}", r#"{"s":{"name":"p_s","file":"/home/me/s"}}"#),
             ("configs: {c: {content: \"a ${SET}\"}}", r#"{"c":{"name":"p_c","content":"a set"}}"#),
-            ("networks: {n: {driver: bridge, internal: true, enable_ipv4: false, enable_ipv6: true, attachable: true, ipam: {driver: default, config: [{subnet: 10.0.0.0/8, gateway: 10.0.0.1, ip_range: 10.1.0.0/16, aux_addresses: {h: 10.0.0.9}}]}}}", r#"{"default":{"name":"p_default"},"n":{"name":"p_n","driver":"bridge","ipam":{"driver":"default","config":[{"subnet":"10.0.0.0/8","gateway":"10.0.0.1","ip_range":"10.1.0.0/16","aux_addresses":{"h":"10.0.0.9"}}]},"internal":true,"attachable":true,"enable_ipv4":false,"enable_ipv6":true}}"#),
+            (
+                "networks: {n: {driver: bridge, internal: true, enable_ipv4: false, enable_ipv6: true, attachable: true, ipam: {driver: default, config: [{subnet: 10.0.0.0/8, gateway: 10.0.0.1, ip_range: 10.1.0.0/16, aux_addresses: {h: 10.0.0.9}}]}}}",
+                r#"{"default":{"name":"p_default"},"n":{"name":"p_n","driver":"bridge","ipam":{"driver":"default","config":[{"subnet":"10.0.0.0/8","gateway":"10.0.0.1","ip_range":"10.1.0.0/16","aux_addresses":{"h":"10.0.0.9"}}]},"internal":true,"attachable":true,"enable_ipv4":false,"enable_ipv6":true}}"#,
+            ),
             ("x-top: [1, {a: null}]", r#"[1,{"a":null}]"#),
         ],
         top,

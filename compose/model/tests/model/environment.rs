@@ -126,12 +126,7 @@ fn profiles_switch_services_on() {
 
 #[test]
 fn only_what_is_named_and_what_it_needs() {
-    let request = LoadRequest {
-        services: vec!["a".to_owned()],
-        only_named: true,
-        all_resources: false,
-        ..request()
-    };
+    let request = LoadRequest { services: vec!["a".to_owned()], only_named: true, all_resources: false, ..request() };
     let files = Memory::of(
         "services: {a: {image: x, depends_on: [b], volumes: ['v:/v']}, b: {image: x}, c: {image: x, volumes: ['w:/w'], env_file: none}}\nvolumes: {v: , w: }\n",
     );

@@ -50,7 +50,10 @@ fn a_project_directory_of_its_own() {
 fn variables_of_the_included_are_the_weakest() {
     let with = |include: &str| {
         Memory::of(&format!("include: [{include}]\nservices: {{own: {{image: 'x$INNER'}}}}\n"))
-            .with("sub/inner.yaml", "include: [deeper/d.yaml]\nservices: {inner: {image: '$SET-$OUTER-$INNER', environment: [INNER]}}\n")
+            .with(
+                "sub/inner.yaml",
+                "include: [deeper/d.yaml]\nservices: {inner: {image: '$SET-$OUTER-$INNER', environment: [INNER]}}\n",
+            )
             .with("sub/deeper/d.yaml", "services: {deep: {image: '$INNER-$DEEP'}}\n")
             .with("sub/deeper/.env", "DEEP=deep\nINNER=deep\n")
             .with("sub/.env", "SET=weak\nOUTER=weak\nINNER=inner\n")
@@ -116,5 +119,8 @@ fn circles_and_files_that_are_not_there() {
     assert_eq!(of(&Memory::of("include:\n  - none.yaml\n")), "2:5 open /p/none.yaml: no such file or directory");
     assert_eq!(of(&Memory::of("include: [{paths: x}]")), "1:12 include additional properties 'paths' not allowed");
     assert_eq!(of(&Memory::of("include: x")), "1:10 `include` must be a list, not a single value");
-    assert_eq!(of(&Memory::of("include: [oci://host/x]")), "1:11 failed to fetch oci://host/x: `oci://host/x` is not on this machine, and fetching is not possible here");
+    assert_eq!(
+        of(&Memory::of("include: [oci://host/x]")),
+        "1:11 failed to fetch oci://host/x: `oci://host/x` is not on this machine, and fetching is not possible here"
+    );
 }

@@ -49,7 +49,10 @@ fn numbers_and_switches_are_of_their_type_afterwards() {
             ("init: '${NONE:-no}'", r#"{"image":"x","init":false,"networks":{"default":null}}"#),
             ("init: '${NONE:-perhaps}'", "1:41 services.a.init must be true or false, not `perhaps`"),
             ("cpus: '${NONE:-.5}'", r#"{"cpus":0.5,"image":"x","networks":{"default":null}}"#),
-            ("ports: ['${NONE:-80}:80']", r#"{"image":"x","networks":{"default":null},"ports":[{"mode":"ingress","protocol":"tcp","published":"80","target":80}]}"#),
+            (
+                "ports: ['${NONE:-80}:80']",
+                r#"{"image":"x","networks":{"default":null},"ports":[{"mode":"ingress","protocol":"tcp","published":"80","target":80}]}"#,
+            ),
             ("mem_limit: '${NONE:-1k}'", r#"{"image":"x","mem_limit":"1024","networks":{"default":null}}"#),
         ],
         |text| {
@@ -74,12 +77,16 @@ fn without_interpolation_dollars_stay() {
     let request = LoadRequest { without: Without { interpolation: true, ..Without::default() }, ..request() };
     let (model, problems) = load_model(&request, &Memory::of("services: {a: {image: '$X ${Y:?z} $$', scale: '${N}'}}\n"));
     assert!(problems.is_empty(), "{problems:?}");
-    assert_eq!(model.unwrap().tree.get("services").unwrap().get("a").unwrap().get("image").unwrap().text(), Some("$X ${Y:?z} $$"));
+    assert_eq!(
+        model.unwrap().tree.get("services").unwrap().get("a").unwrap().get("image").unwrap().text(),
+        Some("$X ${Y:?z} $$")
+    );
 }
 
 #[test]
 fn a_name_that_is_near_is_shown() {
-    let files = Memory::of("services: {a: {image: '$IMAGE_TGA', hostname: '${SECRET_KEY:?}'}}\n").with(".env", "IMAGE_TAG=1\nSECRET_KEYS=2\n");
+    let files = Memory::of("services: {a: {image: '$IMAGE_TGA', hostname: '${SECRET_KEY:?}'}}\n")
+        .with(".env", "IMAGE_TAG=1\nSECRET_KEYS=2\n");
     let (_, problems) = load_model(&request(), &files);
     let shown: Vec<_> = problems.iter().map(|problem| (problem.message.as_str(), problem.help.as_deref())).collect();
     assert_eq!(
@@ -89,7 +96,10 @@ fn a_name_that_is_near_is_shown() {
                 "required variable SECRET_KEY is missing a value",
                 Some("`SECRET_KEYS` is set; did you mean that? or set `SECRET_KEY` in the environment or in `.env`")
             ),
-            ("The \"IMAGE_TGA\" variable is not set. Defaulting to a blank string.", Some("did you mean `IMAGE_TAG`, which is set?")),
+            (
+                "The \"IMAGE_TGA\" variable is not set. Defaulting to a blank string.",
+                Some("did you mean `IMAGE_TAG`, which is set?")
+            ),
         ]
     );
 }
@@ -127,8 +137,5 @@ fn what_files_ask_for_is_found_before_it_is_put_in() {
             format!("{name} {} {:?} {:?} {}", it.required, it.default, it.alternate, places.join(" "))
         })
         .collect();
-    assert_eq!(
-        shown,
-        ["A true \"${B:-c}\" \"\" 3:12 4:17", "B false \"c\" \"\" 3:12", "O false \"\" \"p\" 4:31"]
-    );
+    assert_eq!(shown, ["A true \"${B:-c}\" \"\" 3:12 4:17", "B false \"c\" \"\" 3:12", "O false \"\" \"p\" 4:31"]);
 }

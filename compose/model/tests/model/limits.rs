@@ -51,7 +51,11 @@ fn towers() {
     load_checked(&request(), &Memory::of(&flow(150)));
     assert!(problems(&Memory::of(&flow(100_000))).iter().all(|problem| problem.place.is_some()));
     let block: String = (0..2000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
-    refused(&Memory::of(&format!("x-b:\n{}", block.replace("\n", "\n ").replacen("a:", " a:", 1))), Code::Limit, "nested deeper than");
+    refused(
+        &Memory::of(&format!("x-b:\n{}", block.replace("\n", "\n ").replacen("a:", " a:", 1))),
+        Code::Limit,
+        "nested deeper than",
+    );
     let keys = "? ".repeat(5000);
     assert!(!problems(&Memory::of(&keys)).is_empty());
     // What is copied into a tower makes it higher than what was written.
@@ -91,7 +95,8 @@ fn as_many_mistakes_as_there_are_lines() {
     let (_, problems) = load_model(&request(), &Memory::of(&format!("services:\n  a:\n    image: x\n{keys}")));
     assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
     assert!(!problems.is_empty());
-    let names: String = (0..5000).map(|number| format!("  s{number}: {{image: x, depends_on: [t{number}], networks: [n{number}]}}\n")).collect();
+    let names: String =
+        (0..5000).map(|number| format!("  s{number}: {{image: x, depends_on: [t{number}], networks: [n{number}]}}\n")).collect();
     let begin = Instant::now();
     load_model(&request(), &Memory::of(&format!("services:\n{names}")));
     assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
@@ -135,7 +140,8 @@ fn variables_that_multiply() {
     refused(&Memory::of(&nested), Code::Interpolation, "invalid interpolation format");
     // One long value, asked for again and again.
     let asked: String = (0..2000).map(|number| format!("  x{number}: $LONG\n")).collect();
-    let files = Memory::of(&format!("services: {{a: {{image: x}}}}\nx-y:\n{asked}")).with(".env", &format!("LONG={}\n", "y".repeat(1_000_000)));
+    let files = Memory::of(&format!("services: {{a: {{image: x}}}}\nx-y:\n{asked}"))
+        .with(".env", &format!("LONG={}\n", "y".repeat(1_000_000)));
     refused(&files, Code::Limit, "when variables are put in");
     // Many lines that ask for one long value, and many services that read one long file.
     let lines: String = (0..2000).map(|number| format!("B{number}=$A\n")).collect();
@@ -154,7 +160,9 @@ fn numbers_that_are_short_to_write() {
     let ports = (1..50).map(|host| format!("'127.0.0.{host}:1-65535:1-65535'")).collect::<Vec<_>>().join(",");
     refused(&Memory::of(&format!("services: {{a: {{image: x, ports: [{ports}]}}}}")), Code::Limit, "more than 65536 ports");
     for number in ["9223372036854775807", "-9223372036854775808", "1e400", "-1e400", ".nan", ".inf", "99999999999999999999999"] {
-        for attribute in ["scale", "cpus", "mem_limit", "shm_size", "cpu_period", "oom_score_adj", "pids_limit", "stop_grace_period"] {
+        for attribute in
+            ["scale", "cpus", "mem_limit", "shm_size", "cpu_period", "oom_score_adj", "pids_limit", "stop_grace_period"]
+        {
             problems(&Memory::of(&format!("services: {{a: {{image: x, {attribute}: {number}}}}}")));
             problems(&Memory::of(&format!("services: {{a: {{image: x, {attribute}: '{number}'}}}}")));
         }

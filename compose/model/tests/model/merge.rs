@@ -24,7 +24,10 @@ fn mappings_lists_and_single_values() {
     check(
         &[
             // MOD-M-1
-            (&("deploy: {resources: {limits: {cpus: 1, pids: 2}}}", "deploy: {resources: {limits: {pids: 3}}}"), r#"{"resources":{"limits":{"cpus":1,"pids":3}}}"#),
+            (
+                &("deploy: {resources: {limits: {cpus: 1, pids: 2}}}", "deploy: {resources: {limits: {pids: 3}}}"),
+                r#"{"resources":{"limits":{"cpus":1,"pids":3}}}"#,
+            ),
             // MOD-M-2
             (&("security_opt: [a]", "security_opt: [b]"), r#"["a","b"]"#),
             (&("security_opt: [a]", "security_opt: [a]"), "5:20 services.a.security_opt has `a` twice"),
@@ -32,17 +35,29 @@ fn mappings_lists_and_single_values() {
             (&("hostname: one", "hostname: two"), r#""two""#),
             (&("hostname: one", "hostname: null"), r#""one""#),
             (&("deploy: {replicas: 3}", "deploy: {replicas: }"), r#"{"replicas":3}"#),
-            (&("hostname: ", "hostname: "), "5:13 services.a.hostname must be a string, not nothing; 5:13 services.a.hostname must be a string, not nothing"),
+            (
+                &("hostname: ", "hostname: "),
+                "5:13 services.a.hostname must be a string, not nothing; 5:13 services.a.hostname must be a string, not nothing",
+            ),
             (&("environment: {SET: own}", "environment: {SET: }"), r#"{"SET":"set"}"#),
             (&("stop_signal: A", "user: u"), r#""A""#),
             // MOD-M-4
             (&("command: [a, b]", "command: c"), r#"["c"]"#),
             (&("command: [a, b]", "command: null"), "(none)"),
             (&("entrypoint: [a, b]", "entrypoint: [c]"), r#"["c"]"#),
-            (&("healthcheck: {test: [CMD, a], retries: 2}", "healthcheck: {test: b}"), r#"{"test":["CMD-SHELL","b"],"retries":2}"#),
+            (
+                &("healthcheck: {test: [CMD, a], retries: 2}", "healthcheck: {test: b}"),
+                r#"{"test":["CMD-SHELL","b"],"retries":2}"#,
+            ),
             // MOD-M-17
-            (&("ports: ['80']", "ports: {a: 1}"), "5:5 services.a.ports must be a list, not a mapping; 5:12 cannot override services.a.ports: it is a list, and this is a mapping"),
-            (&("deploy: {replicas: 1}", "deploy: [a]"), "5:5 services.a.deploy must be a mapping, not a list; 5:13 cannot override services.a.deploy: it is a mapping, and this is a list"),
+            (
+                &("ports: ['80']", "ports: {a: 1}"),
+                "5:5 services.a.ports must be a list, not a mapping; 5:12 cannot override services.a.ports: it is a list, and this is a mapping",
+            ),
+            (
+                &("deploy: {replicas: 1}", "deploy: [a]"),
+                "5:5 services.a.deploy must be a mapping, not a list; 5:13 cannot override services.a.deploy: it is a mapping, and this is a list",
+            ),
         ],
         merged,
     );
@@ -64,7 +79,10 @@ fn sets_of_pairs_are_by_name() {
     }
     check(
         &[
-            (&("build: {additional_contexts: [a=./x]}", "build: {additional_contexts: {a: ./y, b: ./z}}"), r#"{"context":"/p","dockerfile":"Dockerfile","additional_contexts":{"a":"/p/y","b":"/p/z"}}"#),
+            (
+                &("build: {additional_contexts: [a=./x]}", "build: {additional_contexts: {a: ./y, b: ./z}}"),
+                r#"{"context":"/p","dockerfile":"Dockerfile","additional_contexts":{"a":"/p/y","b":"/p/z"}}"#,
+            ),
             (&("deploy: {labels: [a=1]}", "deploy: {labels: [a=2, b=3]}"), r#"{"labels":{"a":"2","b":"3"}}"#),
         ],
         merged,
@@ -87,18 +105,45 @@ fn what_is_there_once() {
             (&("dns: 1.1.1.1", "dns: [1.1.1.1, 2.2.2.2]"), r#"["1.1.1.1","2.2.2.2"]"#),
             (&("expose: [80]", "expose: ['80', 90]"), r#"["80","90"]"#),
             (&("build: {tags: [a]}", "build: {tags: [a, b]}"), r#"{"context":"/p","dockerfile":"Dockerfile","tags":["a","b"]}"#),
-            (&("networks: {n: {aliases: [a], link_local_ips: [1.1.1.1]}}", "networks: {n: {aliases: [a, b], link_local_ips: [1.1.1.1]}}"), r#"{"n":{"aliases":["a","b"],"link_local_ips":["1.1.1.1"]}}"#),
+            (
+                &(
+                    "networks: {n: {aliases: [a], link_local_ips: [1.1.1.1]}}",
+                    "networks: {n: {aliases: [a, b], link_local_ips: [1.1.1.1]}}",
+                ),
+                r#"{"n":{"aliases":["a","b"],"link_local_ips":["1.1.1.1"]}}"#,
+            ),
             // MOD-M-7
-            (&("volumes: ['v:/t', '/u']", "volumes: ['w:/t:ro']"), r#"[{"type":"volume","source":"w","target":"/t","read_only":true,"volume":{}},{"type":"volume","target":"/u"}]"#),
+            (
+                &("volumes: ['v:/t', '/u']", "volumes: ['w:/t:ro']"),
+                r#"[{"type":"volume","source":"w","target":"/t","read_only":true,"volume":{}},{"type":"volume","target":"/u"}]"#,
+            ),
             (&("volumes: ['v:/t']", "volumes: [{type: tmpfs, target: /t}]"), r#"[{"type":"tmpfs","target":"/t"}]"#),
-            (&("devices: ['/dev/a:/dev/x']", "devices: ['/dev/b:/dev/x:r']"), r#"[{"source":"/dev/b","target":"/dev/x","permissions":"r"}]"#),
+            (
+                &("devices: ['/dev/a:/dev/x']", "devices: ['/dev/b:/dev/x:r']"),
+                r#"[{"source":"/dev/b","target":"/dev/x","permissions":"r"}]"#,
+            ),
             (&("configs: [c]", "configs: [{source: d, target: /c}]"), r#"[{"source":"d","target":"/c"}]"#),
-            (&("secrets: [s]", "secrets: [{source: t, target: /run/secrets/s}]"), r#"[{"source":"t","target":"/run/secrets/s"}]"#),
-            (&("secrets: [s]", "secrets: [s, t]"), r#"[{"source":"s","target":"/run/secrets/s"},{"source":"t","target":"/run/secrets/t"}]"#),
+            (
+                &("secrets: [s]", "secrets: [{source: t, target: /run/secrets/s}]"),
+                r#"[{"source":"t","target":"/run/secrets/s"}]"#,
+            ),
+            (
+                &("secrets: [s]", "secrets: [s, t]"),
+                r#"[{"source":"s","target":"/run/secrets/s"},{"source":"t","target":"/run/secrets/t"}]"#,
+            ),
             // MOD-M-8
-            (&("ports: ['80:80']", "ports: ['81:80', '80:80']"), r#"[{"mode":"ingress","target":80,"published":"80","protocol":"tcp"},{"mode":"ingress","target":80,"published":"81","protocol":"tcp"}]"#),
-            (&("ports: ['80:80']", "ports: ['80:80/udp']"), r#"[{"mode":"ingress","target":80,"published":"80","protocol":"tcp"},{"mode":"ingress","target":80,"published":"80","protocol":"udp"}]"#),
-            (&("ports: ['0.0.0.0:80:80']", "ports: [{target: 80, published: 80, name: web}]"), r#"[{"name":"web","mode":"ingress","target":80,"published":"80","protocol":"tcp"}]"#),
+            (
+                &("ports: ['80:80']", "ports: ['81:80', '80:80']"),
+                r#"[{"mode":"ingress","target":80,"published":"80","protocol":"tcp"},{"mode":"ingress","target":80,"published":"81","protocol":"tcp"}]"#,
+            ),
+            (
+                &("ports: ['80:80']", "ports: ['80:80/udp']"),
+                r#"[{"mode":"ingress","target":80,"published":"80","protocol":"tcp"},{"mode":"ingress","target":80,"published":"80","protocol":"udp"}]"#,
+            ),
+            (
+                &("ports: ['0.0.0.0:80:80']", "ports: [{target: 80, published: 80, name: web}]"),
+                r#"[{"name":"web","mode":"ingress","target":80,"published":"80","protocol":"tcp"}]"#,
+            ),
         ],
         merged,
     );
@@ -112,13 +157,22 @@ fn attributes_with_rules_of_their_own() {
             (&("build: ./a", "build: {target: t}"), r#"{"context":"/p/a","dockerfile":"Dockerfile","target":"t"}"#),
             (&("build: {context: ./a, target: t}", "build: ./b"), r#"{"context":"/p/b","dockerfile":"Dockerfile","target":"t"}"#),
             // MOD-M-10
-            (&("depends_on: [b]", "depends_on: {b: {condition: service_healthy}}"), r#"{"b":{"condition":"service_healthy","required":true}}"#),
+            (
+                &("depends_on: [b]", "depends_on: {b: {condition: service_healthy}}"),
+                r#"{"b":{"condition":"service_healthy","required":true}}"#,
+            ),
             (&("networks: [m]", "networks: {n: {aliases: [q]}}"), r#"{"m":null,"n":{"aliases":["q"]}}"#),
             (&("networks: {m: {priority: 1}}", "networks: [m]"), r#"{"m":{"priority":1}}"#),
             (&("models: [m]", "models: {n: {model_var: X}}"), r#"{"m":null,"n":{"model_var":"X"}}"#),
             // MOD-M-11
-            (&("logging: {driver: local, options: {a: 1}}", "logging: {options: {b: 2}}"), r#"{"driver":"local","options":{"a":"1","b":"2"}}"#),
-            (&("logging: {driver: local, options: {a: 1}}", "logging: {driver: local, options: {b: 2}}"), r#"{"driver":"local","options":{"a":"1","b":"2"}}"#),
+            (
+                &("logging: {driver: local, options: {a: 1}}", "logging: {options: {b: 2}}"),
+                r#"{"driver":"local","options":{"a":"1","b":"2"}}"#,
+            ),
+            (
+                &("logging: {driver: local, options: {a: 1}}", "logging: {driver: local, options: {b: 2}}"),
+                r#"{"driver":"local","options":{"a":"1","b":"2"}}"#,
+            ),
             (&("logging: {driver: local, options: {a: 1}}", "logging: {driver: none}"), r#"{"driver":"none"}"#),
             // MOD-M-12
             (&("extra_hosts: [a=1.1.1.1]", "extra_hosts: {a: 1.1.1.1, b: 2.2.2.2}"), r#"["a=1.1.1.1","b=2.2.2.2"]"#),
@@ -153,9 +207,15 @@ fn tags_take_away_and_replace() {
             (&("environment: [A=1, B=2]", "environment: !reset [x]"), "(none)"),
             (&("deploy: {replicas: 2, mode: global}", "deploy: {replicas: !reset 0}"), r#"{"mode":"global"}"#),
             // MOD-M-16
-            (&("ports: ['80:80']", "ports: !override ['90:90']"), r#"[{"mode":"ingress","target":90,"published":"90","protocol":"tcp"}]"#),
+            (
+                &("ports: ['80:80']", "ports: !override ['90:90']"),
+                r#"[{"mode":"ingress","target":90,"published":"90","protocol":"tcp"}]"#,
+            ),
             (&("environment: {A: 1}", "environment: !override {B: 2}"), r#"{"B":"2"}"#),
-            (&("deploy: {replicas: 2, labels: [a=1]}", "deploy: {labels: !override [b=2]}"), r#"{"replicas":2,"labels":{"b":"2"}}"#),
+            (
+                &("deploy: {replicas: 2, labels: [a=1]}", "deploy: {labels: !override [b=2]}"),
+                r#"{"replicas":2,"labels":{"b":"2"}}"#,
+            ),
             (&("ports: ['80:80']", "ports: !override []"), "(none)"),
             // They mean the same in the first file, where there is nothing to take away.
             (&("hostname: !reset h", "user: u"), "(none)"),

@@ -76,7 +76,13 @@ fn attributes() -> impl Strategy<Value = Vec<&'static str>> {
 
 /// Some services, the later of which may need, or extend, an earlier one.
 fn file() -> impl Strategy<Value = String> {
-    let link = select(vec!["", "", "depends_on: [BEFORE]", "depends_on: {BEFORE: {condition: service_healthy, required: false}}", "extends: BEFORE"]);
+    let link = select(vec![
+        "",
+        "",
+        "depends_on: [BEFORE]",
+        "depends_on: {BEFORE: {condition: service_healthy, required: false}}",
+        "extends: BEFORE",
+    ]);
     proptest::collection::vec((attributes(), link), 1..4).prop_map(|services| {
         let mut text = String::from("services:\n");
         for (number, (attributes, link)) in services.into_iter().enumerate() {
@@ -193,8 +199,12 @@ fn what_is_printed_of_peoples_files_loads_to_the_same() {
         let again = LoadRequest { profiles, working_dir: "/p".into(), all_resources: true, ..LoadRequest::default() };
         match load_model(&again, &Memory::of(&yaml)) {
             (Some(loaded), _) if emit::yaml(&loaded.tree, Dollars::Escaped) == yaml => {}
-            (Some(loaded), _) => wrong.push(format!("{}:\n{yaml}\n---\n{}", case.display(), emit::yaml(&loaded.tree, Dollars::Escaped))),
-            (None, problems) => wrong.push(format!("{}: {}", case.display(), problems.iter().map(ToString::to_string).collect::<String>())),
+            (Some(loaded), _) => {
+                wrong.push(format!("{}:\n{yaml}\n---\n{}", case.display(), emit::yaml(&loaded.tree, Dollars::Escaped)))
+            }
+            (None, problems) => {
+                wrong.push(format!("{}: {}", case.display(), problems.iter().map(ToString::to_string).collect::<String>()))
+            }
         }
     }
     assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));

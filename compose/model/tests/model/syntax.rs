@@ -40,7 +40,10 @@ fn traps_are_named() {
     check(
         &[
             ("services:\n\ta: {image: x}\n", "2:1 invalid YAML: a tab where spaces belong"),
-            ("services:\n  a:\n    image: x\n   command: y\n", "4:4 invalid YAML: `command` is indented by 3 spaces, which fits no line above"),
+            (
+                "services:\n  a:\n    image: x\n   command: y\n",
+                "4:4 invalid YAML: `command` is indented by 3 spaces, which fits no line above",
+            ),
             ("services:\n  a:\n    image: \"x\n    command: y\n", "3:12 invalid YAML: a quote that is not closed"),
             ("services:\n  a:\n    image: x: y\n", "3:13 invalid YAML: a colon and a space inside a value that has no quotes"),
             ("services:\n  a: {image: x}\n  a: {image: y}\n", "3:3 mapping key `a` is already defined at line 2"),
@@ -49,10 +52,16 @@ fn traps_are_named() {
             ("services: {a: x}\n", "1:15 services.a must be a mapping, not `x`"),
             ("- services\n", "1:1 top-level object must be a mapping, not a list"),
             ("services: {1: {image: x}}\n", "1:12 a key has to be a string: `1` is a number"),
-            ("services: {a: {image: x, environment: [{A: 1}]}}\n", "1:41 services.a.environment[0] must be a string, not a mapping"),
+            (
+                "services: {a: {image: x, environment: [{A: 1}]}}\n",
+                "1:41 services.a.environment[0] must be a string, not a mapping",
+            ),
             ("services: {a: {image: x, ports: 80}}\n", "1:33 services.a.ports must be a list, not `80`"),
             ("services: {a: {image: x, restart: no, init: on}}\n", r#""x""#),
-            ("services: {a: {image: x, stop_grace_period: 10}}\n", "1:45 services.a.stop_grace_period must be a duration such as `30s`, not a number `10`"),
+            (
+                "services: {a: {image: x, stop_grace_period: 10}}\n",
+                "1:45 services.a.stop_grace_period must be a duration such as `30s`, not a number `10`",
+            ),
             ("services: {a: {image: x, labels: {a: {b: 1}}}}\n", "1:35 services.a.labels.a must be a string, not a mapping"),
             ("web: {image: x}\n", "1:1 additional properties 'web' not allowed: Compose has no top-level `web`"),
             ("services: {a: {image: x, healthcheck: null}}\n", "1:39 services.a.healthcheck must be a mapping, not nothing"),
@@ -73,7 +82,10 @@ fn ends_of_lines_and_marks_at_the_start() {
             assert_eq!(got, problem.replace("1:12", &format!("{line}:5")), "{end:?} {mark:?}");
         }
     }
-    assert_eq!(loaded(&Memory::of("\u{feff}services: {a: {imagee: x, image: y}}"), "services"), "1:16 services.a additional properties 'imagee' not allowed");
+    assert_eq!(
+        loaded(&Memory::of("\u{feff}services: {a: {imagee: x, image: y}}"), "services"),
+        "1:16 services.a additional properties 'imagee' not allowed"
+    );
 }
 
 #[test]
