@@ -98,6 +98,55 @@ fn numbers_that_are_short_to_write() {
 }
 
 #[test]
+fn what_grows_when_it_is_put_together() {
+    let services = |each: &str| (0..2000).map(|number| format!("  s{number}: {{{each}}}\n")).collect::<String>();
+    let labels: String = (0..2000).map(|number| format!("l{number}: x, ")).collect();
+    refused(
+        &format!("services:\n  base: {{image: x, labels: {{{labels}}}}}\n{}", services("extends: base")),
+        "copies by `extends` included",
+    );
+    let place = scratch(&format!("services:\n{}", services("image: '$LONG'")));
+    place.write(".env", &format!("LONG={}\n", "x".repeat(1_000_000)));
+    assert!(bounded(&place, &["config", "-q"]).stderr.contains("when variables are put in"));
+    place.write("compose.yaml", &format!("services:\n{}", services("image: x, env_file: .env")));
+    assert!(bounded(&place, &["config", "-q"]).stderr.contains("files of variables come to more than"));
+    let doubled: String = (1..60).map(|number| format!("A{number}=$A{0}$A{0}\n", number - 1)).collect();
+    place.write(".env", &format!("A0=xxxxxxxxxx\n{doubled}"));
+    assert!(bounded(&place, &["config", "-q"]).stderr.contains("when variables are put in"));
+    // Copies in copies: more levels than were written.
+    let tower: String =
+        (1..150).map(|level| format!("x-{level}: &a{level} {}*a{}{}\n", "[".repeat(150), level - 1, "]".repeat(150))).collect();
+    refused(&format!("x-0: &a0 [x]\n{tower}services: {{a: {{image: x}}}}\n"), "nested deeper than 200 levels");
+}
+
+#[test]
+fn links_that_lead_in_circles_and_files_that_include_each_other() {
+    let place = scratch("include: [loop.yaml]\n");
+    symlink("loop.yaml", place.project().join("loop.yaml")).unwrap();
+    let answer = bounded(&place, &["config", "-q"]);
+    assert!(answer.code == 1 && answer.stderr.contains("compose.yaml:1:11: error: open"), "{}", answer.stderr);
+    place.write("compose.yaml", "services: {a: {extends: {file: loop.yaml, service: a}}}\n");
+    let answer = bounded(&place, &["config", "-q"]);
+    assert!(answer.code == 1 && answer.stderr.contains("compose.yaml:1:32: error: open"), "{}", answer.stderr);
+    for number in 0..30 {
+        let next = format!("f{}.yaml", number + 1);
+        place.write(&format!("f{number}.yaml"), &format!("include: [{next}, {{path: {next}}}]\n"));
+    }
+    place.write("f30.yaml", "services: {b: {image: x}}\n");
+    place.write("compose.yaml", "include: [f0.yaml]\n");
+    assert!(bounded(&place, &["config", "-q"]).stderr.contains("files are read"));
+}
+
+#[test]
+fn more_mistakes_than_anyone_would_read() {
+    let keys: String = (0..100_000).map(|number| format!("    unknown{number}: x\n")).collect();
+    let place = scratch(&format!("services:\n  a:\n    image: x\n{keys}"));
+    let answer = bounded(&place, &["config", "-q"]);
+    assert_eq!(answer.code, 1);
+    assert_eq!(answer.stderr.matches("not allowed").count(), 1000);
+}
+
+#[test]
 fn chains_and_rings_of_three_thousand_services() {
     let stack = |last: &str| {
         let link = |number: u32| format!("  s{number}: {{image: 'rootfs:/', depends_on: [s{}]}}\n", number + 1);

@@ -2,6 +2,7 @@
 
 mod answers;
 mod archive;
+mod config;
 mod environment;
 mod hostile;
 mod image;

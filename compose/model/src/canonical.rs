@@ -101,7 +101,7 @@ pub(crate) fn names(node: &mut Node, _: &Trail<'_>, _: &mut Vec<Diagnostic>) {
     }
 }
 
-/// A list of services, or a mapping without what goes without saying.
+/// A list of services, or a mapping without what goes without saying. A long form has to give the condition.
 pub(crate) fn depends_on(node: &mut Node, _: &Trail<'_>, _: &mut Vec<Diagnostic>) {
     let spot = node.spot.clone();
     if node.items().is_some() {
@@ -113,7 +113,6 @@ pub(crate) fn depends_on(node: &mut Node, _: &Trail<'_>, _: &mut Vec<Diagnostic>
         if value.is_null() {
             *value = dependency(&key.spot);
         }
-        put_if_missing(value, "condition", |spot| Node::text_at("service_started", spot));
         put_if_missing(value, "required", |spot| Node::plain_at("true", spot));
     }
 }

@@ -5,7 +5,7 @@ mod words;
 use std::collections::HashMap;
 
 use crate::Diagnostic;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, are_enough};
 use crate::node::{Key, Kind, Node, Tag};
 use crate::scalar::Scalar;
 use crate::schema::{self, Field, Mapping, Shape, Value, Written};
@@ -22,6 +22,7 @@ pub(crate) fn shapes(node: &Node, shape: &'static Shape, trail: &Trail<'_>, prob
 /// Checks a value, and tells what is wrong with it as a whole at its key, if it has one.
 fn value(key: Option<&Key>, node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
     match &node.kind {
+        _ if are_enough(problems) => {}
         // What takes something away need not look like what it takes away.
         _ if node.tag == Some(Tag::Reset) => {}
         _ if node.is_null() => {
@@ -63,6 +64,9 @@ fn known_keys(
     problems: &mut Vec<Diagnostic>,
 ) {
     for (key, node) in entries {
+        if are_enough(problems) {
+            return;
+        }
         match schema::find(fields, &key.name) {
             Some((_, field)) => value(Some(key), node, field.shape, &trail.key(&key.name), problems),
             None if extensible && key.name.starts_with("x-") => {}
@@ -73,6 +77,9 @@ fn known_keys(
 
 fn named(entries: &crate::node::Mapping, below: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
     for (key, node) in entries {
+        if are_enough(problems) {
+            return;
+        }
         if is_name(&key.name) {
             value(Some(key), node, below, &trail.key(&key.name), problems);
         } else if !key.name.starts_with("x-") || trail.is_top() {
@@ -99,6 +106,7 @@ fn bad_name(key: &Key, trail: &Trail<'_>) -> Diagnostic {
 /// Checks what only a merged tree can tell: keys that have to be there, and items that are there twice.
 pub(crate) fn complete(node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
     match (&node.kind, shape.mapping) {
+        _ if are_enough(problems) => {}
         (Kind::Mapping(entries), Some(Mapping::Fields(fields) | Mapping::Closed(fields))) => {
             for field in fields.iter().filter(|field| field.required && !entries.contains_key(field.name)) {
                 let text = format!("{trail} needs `{}`", field.name);

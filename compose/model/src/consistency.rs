@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::Diagnostic;
-use crate::diagnostic::{Code, nearest};
+use crate::diagnostic::{Code, are_enough, nearest};
 use crate::node::{Key, Mapping, Node, Spot};
 
 /// Checks what holds for every tree, also one whose parts are not put together yet.
@@ -88,6 +88,9 @@ pub(crate) struct Parts<'a> {
 /// Checks that the parts of a project fit together.
 pub(crate) fn project(parts: &Parts<'_>, problems: &mut Vec<Diagnostic>) {
     for (key, service) in entries(parts.tree, "services") {
+        if are_enough(problems) {
+            return;
+        }
         service::check(parts, key, service, problems);
     }
     for (key, secret) in entries(parts.tree, "secrets") {

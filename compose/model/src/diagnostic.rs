@@ -193,11 +193,22 @@ impl Diagnostic {
     }
 }
 
+/// How many names are compared with one that nothing has: there may be as many of these.
+const MOST_COMPARED: usize = 1_000;
+/// How many problems are worth telling: of a file that has more, the rest is not looked at.
+pub(crate) const ENOUGH: usize = 1_000;
+
+/// Whether so much is wrong that nobody wants to know more.
+pub(crate) fn are_enough(problems: &[Diagnostic]) -> bool {
+    problems.len() >= ENOUGH && problems.iter().any(|problem| problem.severity == Severity::Error)
+}
+
 /// The nearest of `known`, if it is near enough to be meant.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     let bound = 1 + word.len() / 4;
     let distance = |other: &str| {
+        let other = &*other.to_lowercase();
         // `front` for `frontend`, and the other way round.
         let (short, long) = if other.len() < lower.len() { (other, lower.as_str()) } else { (lower.as_str(), other) };
         if short.len() >= 4 && long.starts_with(short) {
@@ -206,6 +217,6 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         // What differs by more letters than the bound is not worth the comparing.
         if other.len().abs_diff(lower.len()) > bound { usize::MAX } else { strsim::damerau_levenshtein(&lower, other) }
     };
-    let near = known.into_iter().map(|other| (distance(other), other)).min()?;
+    let near = known.into_iter().take(MOST_COMPARED).map(|other| (distance(other), other)).min()?;
     (near.0 <= bound).then_some(near.1)
 }

@@ -16,9 +16,9 @@ pub enum Dollars {
     AsIs,
 }
 
-/// As YAML.
+/// As YAML. COMPAT: docker compose doubles the `$` of keys too, where reading it again does not make them one.
 pub fn yaml(tree: &Node, dollars: Dollars) -> String {
-    escaped(yaml::text(tree), dollars)
+    yaml::text(tree, dollars)
 }
 
 /// As JSON, indented. A settled tree shows also what is not there, where scripts rely on it.
@@ -44,6 +44,7 @@ fn settled(node: &Node, shape: &'static Shape, top: bool) -> Value {
             for (key, value) in entries {
                 match schema::find(fields, &key.name) {
                     Some((_, field)) if field.json == Json::Hidden => {}
+                    Some((_, field)) if field.json == Json::IfAny && value.items().is_some_and(<[Node]>::is_empty) => {}
                     Some((_, field)) => drop(object.insert(shown_name(field).to_owned(), settled(value, field.shape, false))),
                     // COMPAT: as docker compose, JSON has no extensions but those at the top.
                     None if top => drop(object.insert(key.name.clone(), unsettled(value, None))),
@@ -98,7 +99,7 @@ fn add_absent(object: &mut Map<String, Value>, fields: &'static [Field]) {
                 }
                 object.insert(field.name.to_owned(), Value::Object(empty));
             }
-            Json::AsIs | Json::Renamed(_) | Json::Hidden => {}
+            Json::AsIs | Json::IfAny | Json::Renamed(_) | Json::Hidden => {}
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Files of variables: `.env`, `env_file` and `label_file`.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::diagnostic::Code;
 use crate::interpolate::{self, Fault};
 use crate::variables::Lookup;
-use crate::{Diagnostic, Place};
+use crate::{Diagnostic, Place, lines};
 
 /// A line of a file of variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,16 +17,19 @@ pub(crate) struct Line {
     pub(crate) number: u32,
 }
 
+/// What the values of one file may come to, bytes.
+const MAX_BYTES: usize = 10 << 20;
+
 /// Earlier lines between what is looked up first, and what last.
 struct Known<'a> {
     first: &'a dyn Lookup,
-    lines: &'a [Line],
+    lines: &'a HashMap<String, String>,
     last: &'a dyn Lookup,
 }
 
 impl Lookup for Known<'_> {
     fn find(&self, name: &str) -> Option<&str> {
-        let earlier = || self.lines.iter().rev().find(|line| line.name == name).map(|line| line.value.as_str());
+        let earlier = || self.lines.get(name).map(String::as_str);
         self.first.find(name).or_else(earlier).or_else(|| self.last.find(name))
     }
 }
@@ -36,16 +40,22 @@ pub(crate) fn parse(text: &str, file: &Path, variables: &dyn Lookup, before: &dy
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { text, at: 0, line: 1, file };
     let mut lines = Vec::new();
+    let (mut earlier, mut bytes) = (HashMap::new(), 0);
     while reader.to_next_line() {
         let number = reader.line;
         let (name, has_value) = reader.name()?;
         let value = match has_value {
-            true => Some(reader.value(&name, &Known { first: variables, lines: &lines, last: before })?),
+            true => Some(reader.value(&name, &Known { first: variables, lines: &earlier, last: before })?),
             false => variables.find(&name).or_else(|| before.find(&name)).map(str::to_owned),
         };
-        if let Some(value) = value {
-            lines.push(Line { name, value, number });
+        let Some(value) = value else { continue };
+        bytes += value.len();
+        if bytes > MAX_BYTES {
+            let message = format!("the values come to more than {MAX_BYTES} bytes when variables are put in");
+            return Err(Diagnostic { code: Code::Limit, ..reader.fault(message, &name) });
         }
+        earlier.insert(name.clone(), value.clone());
+        lines.push(Line { name, value, number });
     }
     Ok(lines)
 }
@@ -53,9 +63,11 @@ pub(crate) fn parse(text: &str, file: &Path, variables: &dyn Lookup, before: &dy
 /// Reads as `docker run --env-file` does: no quotes, no variables.
 pub(crate) fn parse_raw(text: &str, file: &Path, variables: &dyn Lookup) -> Result<Vec<Line>, Diagnostic> {
     let mut lines = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        let line = line.trim_start();
+    let mut next = 1_u32;
+    for line in text.split_inclusive('\n') {
+        let number = next;
+        next = next.saturating_add(lines::ends(line));
+        let line = line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line)).trim_start();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
@@ -90,8 +102,10 @@ impl<'a> Reader<'a> {
     /// Goes on by so many bytes.
     fn skip(&mut self, length: usize) {
         let passed = &self.text[self.at..self.at + length];
-        self.line += u32::try_from(passed.matches('\n').count()).unwrap_or(u32::MAX);
         self.at += length;
+        // Of `\r\n` the second half may come later.
+        let half = passed.ends_with('\r') && self.rest().starts_with('\n');
+        self.line = self.line.saturating_add(lines::ends(passed) - u32::from(half));
     }
 
     /// Goes on to where something is written that is no comment.
@@ -107,8 +121,8 @@ impl<'a> Reader<'a> {
     }
 
     fn fault(&self, message: String, focus: &str) -> Diagnostic {
-        let start = self.text[..self.at].rfind('\n').map_or(0, |at| at + 1);
-        let line = self.text[start..].lines().next().unwrap_or_default();
+        let start = self.text[..self.at].rfind(['\n', '\r']).map_or(0, |at| at + 1);
+        let line = lines::of(&self.text[start..]).next().unwrap_or_default();
         let indent = line.len() - line.trim_start().len();
         let column = u32::try_from(indent + 1).unwrap_or(u32::MAX);
         let place = Place { file: self.file.to_owned(), line: self.line, column };
@@ -203,7 +217,7 @@ impl<'a> Reader<'a> {
                 let problem = Diagnostic { code: Code::Interpolation, ..self.fault(message, &text) };
                 problem.with_help("write `${NAME}`, or `$$` for a dollar sign")
             }
-            Fault::TooLong => self.fault(format!("the value of `{name}` is too long"), name),
+            Fault::TooLong => Diagnostic { code: Code::Limit, ..self.fault(format!("the value of `{name}` is too long"), name) },
         })
     }
 }

@@ -11,6 +11,9 @@ use crate::schema::TOP;
 use crate::variables::{Lookup, Variables};
 use crate::{Diagnostic, settle};
 
+/// What files of variables may come to in all services together, bytes.
+const MAX_BYTES: usize = 64 << 20;
+
 /// The project's variables before a service's own.
 struct ServiceVariables<'a> {
     project: &'a Variables,
@@ -43,6 +46,7 @@ fn own_text(node: &Node) -> Option<&str> {
 /// Reads `env_file` of every service into its `environment`, and gives names without value what the project says.
 pub(crate) fn resolve(tree: &mut Node, variables: &Variables, files: &dyn Files, problems: &mut Vec<Diagnostic>) {
     let services = tree.get_mut("services").and_then(Node::mapping_mut).into_iter().flat_map(|entries| entries.values_mut());
+    let mut bytes = 0;
     for service in services {
         if let Some(own) = service.get_mut("environment").and_then(Node::mapping_mut) {
             for (key, value) in own.iter_mut().filter(|(_, value)| value.is_null()) {
@@ -63,6 +67,12 @@ pub(crate) fn resolve(tree: &mut Node, variables: &Variables, files: &dyn Files,
                 }
                 Err(problem) => problems.push(*problem),
             }
+        }
+        bytes += lines.iter().map(|(line, _)| line.value.len()).sum::<usize>();
+        if bytes > MAX_BYTES {
+            let message = format!("the files of variables come to more than {MAX_BYTES} bytes in all services together");
+            problems.push(Diagnostic::error(Code::Limit, message).at(named.as_ref().map_or(&service.spot, |named| &named.spot)));
+            return;
         }
         fill(service, "environment", lines);
     }

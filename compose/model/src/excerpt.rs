@@ -1,10 +1,11 @@
 //! The lines that problems are about. Files are read once more, and only when something is wrong.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::load::Files;
-use crate::{Diagnostic, Place, parse};
+use crate::{Diagnostic, Place, lines, parse};
 
 /// How many lines below its place the offending text is looked for: values may span lines.
 const REACH: usize = 200;
@@ -14,40 +15,66 @@ pub(crate) fn add(problems: &mut [Diagnostic], files: &dyn Files) {
     let mut texts = Texts { files, known: BTreeMap::new() };
     for problem in problems {
         if let Some(place) = &mut problem.place {
-            let Some(text) = texts.of(&place.file) else { continue };
+            let text = texts.of(&place.file);
             if let Some(focus) = &problem.focus {
                 move_to(place, focus, text);
             }
-            problem.excerpt = line(text, place);
+            problem.excerpt = text.line(place);
         }
         for note in &mut problem.notes {
-            note.excerpt = texts.of(&note.place.file).and_then(|text| line(text, &note.place));
+            note.excerpt = texts.of(&note.place.file).line(&note.place);
         }
     }
 }
 
 struct Texts<'a> {
     files: &'a dyn Files,
-    known: BTreeMap<PathBuf, Option<String>>,
+    known: BTreeMap<PathBuf, Text>,
+}
+
+/// A file, or nothing if it cannot be read.
+#[derive(Default)]
+struct Text {
+    content: String,
+    lines: Vec<Range<usize>>,
 }
 
 impl Texts<'_> {
-    fn of(&mut self, file: &Path) -> Option<&str> {
-        let read = || self.files.read(file, parse::MAX_BYTES).ok().flatten();
-        self.known.entry(file.to_owned()).or_insert_with(read).as_deref()
+    fn of(&mut self, file: &Path) -> &Text {
+        let read = || self.files.read(file, parse::MAX_BYTES).ok().flatten().map(Text::new).unwrap_or_default();
+        self.known.entry(file.to_owned()).or_insert_with(read)
     }
 }
 
-fn line(text: &str, place: &Place) -> Option<String> {
-    text.lines().nth(place.line.saturating_sub(1) as usize).map(str::to_owned)
+impl Text {
+    fn new(content: String) -> Self {
+        let start = content.as_ptr() as usize;
+        // Places do not count a byte order mark.
+        let counted = content.strip_prefix('\u{feff}').unwrap_or(&content);
+        let range = |line: &str| {
+            let at = line.as_ptr() as usize - start;
+            at..at + line.len()
+        };
+        let lines = lines::of(counted).map(range).collect();
+        Self { content, lines }
+    }
+
+    fn get(&self, line: usize) -> Option<&str> {
+        self.content.get(self.lines.get(line)?.clone())
+    }
+
+    fn line(&self, place: &Place) -> Option<String> {
+        self.get(place.line.saturating_sub(1) as usize).map(str::to_owned)
+    }
 }
 
 /// Moves a place to where its offending text begins, on the same line or on one of the next.
-fn move_to(place: &mut Place, focus: &str, text: &str) {
-    let first = focus.lines().next().unwrap_or_default();
+fn move_to(place: &mut Place, focus: &str, text: &Text) {
+    let first = lines::of(focus).next().unwrap_or_default();
     let start = place.line.saturating_sub(1) as usize;
     let column = place.column.saturating_sub(1) as usize;
-    for (index, content) in text.lines().enumerate().skip(start).take(REACH) {
+    for index in start..start + REACH {
+        let Some(content) = text.get(index) else { return };
         let from = if index == start { content.char_indices().nth(column).map_or(content.len(), |(at, _)| at) } else { 0 };
         if let Some(at) = content[from..].find(first) {
             // The quote before a text is a part of it.

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::Diagnostic;
-use crate::diagnostic::{Code, nearest};
+use crate::diagnostic::{Code, are_enough, nearest};
 use crate::node::{Kind, Node, Spot};
 use crate::trail::Trail;
 use crate::variables::{Lookup, Variables};
 
 /// How deep defaults may hold variables with defaults.
 const MAX_DEPTH: usize = 50;
+/// What all values of a load may come to, bytes.
+const MAX_BYTES: usize = 64 << 20;
 /// The longest text that a value may come to, bytes.
 const MAX_LENGTH: usize = 10 << 20;
 
@@ -29,20 +31,33 @@ pub(crate) enum Fault {
     TooLong,
 }
 
-/// Names that were asked for and are not set, each with the first place that asks.
-pub(crate) type Unset = BTreeMap<String, Option<Spot>>;
-
-/// Puts values in place of variables, in every value below `node`; keys stay as they are.
-pub(crate) fn tree(node: &mut Node, variables: &Variables, unset: &mut Unset, problems: &mut Vec<Diagnostic>) {
-    walk(node, &Trail::TOP, variables, unset, problems);
+/// What putting variables in has come to, over all files of a load.
+#[derive(Default)]
+pub(crate) struct Asked {
+    /// Names that were asked for and are not set, each with the first place that asks.
+    unset: BTreeMap<String, Spot>,
+    /// Bytes that were put in.
+    bytes: usize,
 }
 
-fn walk(node: &mut Node, trail: &Trail<'_>, variables: &Variables, unset: &mut Unset, problems: &mut Vec<Diagnostic>) {
+/// Puts values in place of variables, in every value below `node`; keys stay as they are.
+pub(crate) fn tree(node: &mut Node, variables: &Variables, asked: &mut Asked, problems: &mut Vec<Diagnostic>) {
+    walk(node, &Trail::TOP, variables, asked, problems);
+}
+
+fn walk(node: &mut Node, trail: &Trail<'_>, variables: &Variables, asked: &mut Asked, problems: &mut Vec<Diagnostic>) {
     match &mut node.kind {
+        // It has been told.
+        _ if asked.bytes > MAX_BYTES || are_enough(problems) => {}
         Kind::Scalar { text, plain } if text.contains('$') => {
             let mut missing = Vec::new();
             match expand(text, variables, &mut missing, 0) {
                 Ok(value) => {
+                    asked.bytes += value.len();
+                    if asked.bytes > MAX_BYTES {
+                        let message = format!("the values come to more than {MAX_BYTES} bytes when variables are put in");
+                        problems.push(Diagnostic::error(Code::Limit, message).at(&node.spot));
+                    }
                     *text = value;
                     // It was text in the file, so it is text now, whatever it looks like.
                     *plain = false;
@@ -50,31 +65,28 @@ fn walk(node: &mut Node, trail: &Trail<'_>, variables: &Variables, unset: &mut U
                 Err(fault) => problems.push(explain(&fault, trail, &node.spot, variables)),
             }
             for name in missing {
-                unset.entry(name).or_insert_with(|| Some(node.spot.clone()));
+                asked.unset.entry(name).or_insert_with(|| node.spot.clone());
             }
         }
         Kind::Scalar { .. } => {}
         Kind::Sequence(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                walk(item, &trail.item(index), variables, unset, problems);
+                walk(item, &trail.item(index), variables, asked, problems);
             }
         }
         Kind::Mapping(entries) => {
             for (key, value) in entries.iter_mut() {
-                walk(value, &trail.key(&key.name), variables, unset, problems);
+                walk(value, &trail.key(&key.name), variables, asked, problems);
             }
         }
     }
 }
 
 /// Says of each variable that is not set that it is blank.
-pub(crate) fn warn_of_unset(unset: Unset, variables: &Variables, problems: &mut Vec<Diagnostic>) {
-    for (name, spot) in unset {
+pub(crate) fn warn_of_unset(asked: Asked, variables: &Variables, problems: &mut Vec<Diagnostic>) {
+    for (name, spot) in asked.unset {
         let text = format!("The \"{name}\" variable is not set. Defaulting to a blank string.");
-        let mut problem = Diagnostic::warning(Code::UnsetVariable, text).on(&name);
-        if let Some(spot) = spot {
-            problem = problem.at(&spot);
-        }
+        let problem = Diagnostic::warning(Code::UnsetVariable, text).at(&spot).on(&name);
         problems.push(match nearest(&name, variables.names()).filter(|_| name.len() > 3) {
             Some(near) => problem.with_help(format!("did you mean `{near}`, which is set?")),
             None => problem,

@@ -23,6 +23,7 @@ mod envfile;
 mod environment;
 mod excerpt;
 mod interpolate;
+mod lines;
 mod load;
 mod merge;
 pub mod node;

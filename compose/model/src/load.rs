@@ -15,11 +15,11 @@ mod name;
 mod trees;
 mod variables;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::consistency::Parts;
-use crate::diagnostic::{Code, Severity};
+use crate::diagnostic::{Code, ENOUGH, Severity};
 use crate::interpolate;
 use crate::node::{Key, Mapping, Node};
 use crate::paths::{self, Base};
@@ -300,7 +300,7 @@ fn active_profiles(request: &LoadRequest, variables: &Variables) -> BTreeSet<Str
     listed.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// Problems in the order of the files, each once, with the lines that they are about.
+/// Problems in the order of the files, each once, with the lines that they are about; as many as anyone would read.
 fn explained(mut problems: Vec<Diagnostic>, files: &dyn Files) -> Vec<Diagnostic> {
     let mut kept: Vec<Diagnostic> = Vec::with_capacity(problems.len());
     let mut seen = BTreeSet::new();
@@ -309,8 +309,24 @@ fn explained(mut problems: Vec<Diagnostic>, files: &dyn Files) -> Vec<Diagnostic
             kept.push(problem);
         }
     }
+    let more = kept.len().saturating_sub(ENOUGH);
+    kept.truncate(ENOUGH);
     crate::excerpt::add(&mut kept, files);
+    sort(&mut kept);
+    if more > 0 {
+        kept.push(Diagnostic::error(Code::Limit, format!("{more} more problems are not shown")));
+    }
     kept
+}
+
+/// Sorts by file, in the order in which files were found to be wrong, and place.
+fn sort(problems: &mut [Diagnostic]) {
+    let mut files: HashMap<PathBuf, usize> = HashMap::new();
+    for place in problems.iter().filter_map(|problem| problem.place.as_ref()) {
+        let next = files.len();
+        files.entry(place.file.clone()).or_insert(next);
+    }
+    problems.sort_by_key(|problem| problem.place.as_ref().map(|place| (files[&place.file], place.line, place.column)));
 }
 
 impl Loader<'_> {
@@ -332,6 +348,6 @@ impl Loader<'_> {
 
     /// Tells which names are not set.
     fn warn_of_unset(&mut self, variables: &Variables) {
-        interpolate::warn_of_unset(std::mem::take(&mut self.unset), variables, self.problems);
+        interpolate::warn_of_unset(std::mem::take(&mut self.asked), variables, self.problems);
     }
 }

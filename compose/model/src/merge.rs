@@ -44,6 +44,22 @@ pub(crate) fn merge(
     }
 }
 
+/// Takes away what is nothing in `over` where `base` says something: it will stay, whatever may not be nothing.
+pub(crate) fn give_way(over: &mut Node, base: &Node, shape: &'static Shape) {
+    let Some(entries) = over.mapping_mut() else { return };
+    entries.retain(|key, value| match (base.get(&key.name), shape.below(&key.name)) {
+        (Some(known), Some(below)) if value.tag.is_none() => match below.merge {
+            Merge::Replace | Merge::List | Merge::Hosts => true,
+            _ if value.is_null() => known.is_null(),
+            _ => {
+                give_way(value, known, below);
+                true
+            }
+        },
+        _ => true,
+    });
+}
+
 /// Takes the keys away that `over` says are to go, from both.
 fn take_away(base: &mut Node, over: &mut Node) {
     let Some(entries) = over.mapping_mut() else { return };

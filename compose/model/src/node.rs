@@ -299,6 +299,15 @@ impl Node {
         }
     }
 
+    /// How many values it is, with those below.
+    pub(crate) fn size(&self) -> usize {
+        match &self.kind {
+            Kind::Scalar { .. } => 1,
+            Kind::Sequence(items) => 1 + items.iter().map(Self::size).sum::<usize>(),
+            Kind::Mapping(entries) => 1 + entries.values().map(Self::size).sum::<usize>(),
+        }
+    }
+
     /// What it is, in words.
     pub fn describe(&self) -> &'static str {
         match &self.kind {

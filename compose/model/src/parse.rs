@@ -46,9 +46,28 @@ pub(crate) fn parse_counted(text: &str, file: &Path) -> Result<(Vec<Node>, usize
 struct Builder {
     file: Arc<PathBuf>,
     stack: Vec<Open>,
-    anchors: BTreeMap<usize, (Node, usize)>,
+    anchors: BTreeMap<usize, Anchor>,
     documents: Vec<Node>,
     nodes: usize,
+}
+
+/// A value that aliases copy.
+struct Anchor {
+    node: Node,
+    size: Size,
+}
+
+/// How large a value is.
+#[derive(Clone, Copy)]
+struct Size {
+    /// Values, itself included.
+    nodes: usize,
+    /// Collections in collections, itself included.
+    depth: usize,
+}
+
+impl Size {
+    const ONE: Self = Self { nodes: 1, depth: 0 };
 }
 
 /// A collection that has not ended.
@@ -58,6 +77,8 @@ struct Open {
     anchor: usize,
     /// Nodes when it began, to know its size at the end.
     began: usize,
+    /// Of the deepest value in it.
+    depth: usize,
     /// Values of `<<`: they fill in at the end what the mapping does not say itself.
     merged: Vec<Node>,
 }
@@ -76,7 +97,7 @@ impl Builder {
                 let plain = style == ScalarStyle::Plain && tag.is_none_or(|tag| tag != NodeTag::Text);
                 let kind = Kind::Scalar { text: text.into_owned(), plain };
                 let tag = tag.and_then(NodeTag::merging);
-                self.finish(Node { kind, spot, tag }, anchor, 1)
+                self.finish(Node { kind, spot, tag }, anchor, Size::ONE)
             }
             Event::SequenceStart(_, anchor, tag) => self.open(Kind::Sequence(Vec::new()), anchor, tag.as_deref(), spot),
             Event::MappingStart(_, anchor, tag) => self.open(Kind::Mapping(Mapping::default()), anchor, tag.as_deref(), spot),
@@ -85,15 +106,18 @@ impl Builder {
                 if let Kind::Mapping(entries) = &mut open.node.kind {
                     std::mem::take(&mut open.merged).into_iter().try_for_each(|node| bring_in(entries, node))?;
                 }
-                let size = self.nodes - open.began + 1;
+                let size = Size { nodes: self.nodes - open.began + 1, depth: open.depth + 1 };
                 self.finish(open.node, open.anchor, size)
             }
             Event::Alias(anchor) => {
                 let itself = || Diagnostic::error(Code::Syntax, "an anchor cannot contain itself").at(&spot);
-                let size = self.anchors.get(&anchor).ok_or_else(itself)?.1;
+                let size = self.anchors.get(&anchor).ok_or_else(itself)?.size;
                 // Counted before it is made: a file of a few lines can ask for more copies than there are atoms.
-                self.count(size, &spot)?;
-                let mut node = self.anchors.get(&anchor).ok_or_else(itself)?.0.clone();
+                self.count(size.nodes, &spot)?;
+                if self.stack.len() + size.depth > MAX_DEPTH {
+                    return Err(too_deep(&spot));
+                }
+                let mut node = self.anchors.get(&anchor).ok_or_else(itself)?.node.clone();
                 node.bring(Road::Alias, &spot);
                 self.place(node, 0, size)
             }
@@ -103,15 +127,15 @@ impl Builder {
 
     fn open(&mut self, kind: Kind, anchor: usize, tag: Option<&granit_parser::Tag>, spot: Spot) -> Result<(), Diagnostic> {
         if self.stack.len() >= MAX_DEPTH {
-            return Err(Diagnostic::error(Code::Limit, format!("nested deeper than {MAX_DEPTH} levels")).at(&spot));
+            return Err(too_deep(&spot));
         }
         let tag = read_tag(tag, &spot)?.and_then(NodeTag::merging);
         let began = self.nodes;
-        self.stack.push(Open { node: Node { kind, spot, tag }, key: None, anchor, began, merged: Vec::new() });
+        self.stack.push(Open { node: Node { kind, spot, tag }, key: None, anchor, began, depth: 0, merged: Vec::new() });
         Ok(())
     }
 
-    fn finish(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Diagnostic> {
+    fn finish(&mut self, node: Node, anchor: usize, size: Size) -> Result<(), Diagnostic> {
         self.count(1, &node.spot)?;
         self.place(node, anchor, size)
     }
@@ -125,14 +149,15 @@ impl Builder {
         Err(Diagnostic::error(Code::Limit, text).at(spot))
     }
 
-    fn place(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Diagnostic> {
+    fn place(&mut self, node: Node, anchor: usize, size: Size) -> Result<(), Diagnostic> {
         if anchor != 0 {
-            self.anchors.insert(anchor, (node.clone(), size));
+            self.anchors.insert(anchor, Anchor { node: node.clone(), size });
         }
         let Some(open) = self.stack.last_mut() else {
             self.documents.push(node);
             return Ok(());
         };
+        open.depth = open.depth.max(size.depth);
         match (&mut open.node.kind, open.key.take()) {
             (Kind::Sequence(items), _) => items.push(node),
             (Kind::Mapping(_), None) => open.key = Some(key_of(node)?),
@@ -142,6 +167,10 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+fn too_deep(spot: &Spot) -> Diagnostic {
+    Diagnostic::error(Code::Limit, format!("nested deeper than {MAX_DEPTH} levels, copies by `*alias` included")).at(spot)
 }
 
 #[derive(Clone, Copy, PartialEq)]

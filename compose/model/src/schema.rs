@@ -139,6 +139,8 @@ pub(crate) enum Json {
     Empty,
     /// Nothing, though it is there. COMPAT: docker compose forgets it, and scripts compare.
     Hidden,
+    /// Nothing if it is empty, though YAML has to say so. COMPAT: docker compose prints what it then refuses to read.
+    IfAny,
     /// Under another name.
     Renamed(&'static str),
 }

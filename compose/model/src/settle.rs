@@ -225,6 +225,8 @@ fn hosts(node: Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Node 
         Kind::Scalar { .. } => {}
     }
     lines.sort_by(|one, other| one.text().cmp(&other.text()));
+    // What was written in two ways is one.
+    lines.dedup_by(|one, other| one.text() == other.text());
     Node::sequence_at(lines, &node.spot)
 }
 

@@ -28,8 +28,8 @@ pub use layer::LayerError;
 pub use platform::{InvalidPlatform, Platform};
 pub use reference::{InvalidReference, Reference};
 pub use registry::{
-    Artifact, ArtifactKind, CredentialsError, LayerState, Login, Part, PullProgress, PushProgress, Pushed, RegistryConfig, RegistryError,
-    fetch_artifact, log_in, log_out, resolve_digest,
+    Artifact, ArtifactKind, CredentialsError, LayerState, Login, Part, PullProgress, PushProgress, Pushed, RegistryConfig,
+    RegistryError, fetch_artifact, log_in, log_out, resolve_digest,
 };
 pub use rootfs::{RootfsError, View};
 pub use store::{Checked, Collected, Image, Lease, Problem, Store, StoreError};

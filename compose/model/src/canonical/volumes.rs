@@ -66,8 +66,11 @@ fn parse(text: &str) -> Result<Short, Fault> {
 
 /// The parts between colons. Those of `${X:-y}` and of a drive letter are none.
 fn parts(text: &str) -> Vec<&str> {
-    // A single letter before the only colon is a name. COMPAT: docker compose takes `n:/n` for a path of Windows.
-    let drives = text.matches(':').count() > 1 || text.contains(":\\");
+    // A single letter in front is a name, not a drive, unless a second path follows. COMPAT: docker compose takes `n:/n` and `n:/n:ro`
+    // for paths of Windows.
+    let second_path = text.splitn(3, ':').nth(2).is_some_and(|rest| rest.contains(['/', '\\']));
+    let in_front = text.split(':').next().is_some_and(is_drive);
+    let drives = text.contains(":\\") || if in_front { second_path } else { text.matches(':').count() > 1 };
     let mut parts = Vec::new();
     let (mut start, mut depth) = (0, 0_usize);
     for (at, letter) in text.char_indices() {
@@ -182,6 +185,8 @@ mod tests {
             ("./a:/b", "bind ./a /b"),
             ("~/a:/b:rslave,ro", "bind ~/a /b ro rslave"),
             ("n:/n", "volume n /n"),
+            ("n:/n:ro", "volume n /n ro"),
+            ("c:/a:/b:ro", "bind c:/a /b ro"),
             ("c:\\a:/b", "bind c:\\a /b"),
             ("${A:-./x}:/b", "volume ${A:-./x} /b"),
             ("data:/a/../b:nocopy,odd", "volume data /a/../b nocopy"),

@@ -72,7 +72,7 @@ pub(super) fn wrong_type(key: Option<&Key>, node: &Node, shape: &'static Shape, 
             problem.with_help("write `name:` and its attributes below it, without a dash")
         }
         Kind::Mapping(entries) => match entries.first() {
-            Some((key, value)) if shape.scalar.is_some() => pair_in_list(problem, key, value),
+            Some((inner, value)) if shape.scalar.is_some() && key.is_none() => pair_in_list(problem, inner, value),
             Some(_) if shape.list.is_some() => problem.with_help("each item of a list begins with a dash"),
             _ => problem,
         },

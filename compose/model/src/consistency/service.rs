@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Parts, entries, items, undefined};
 use crate::Diagnostic;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Severity};
 use crate::node::{Key, Node};
 
 pub(super) fn check(parts: &Parts<'_>, key: &Key, service: &Node, problems: &mut Vec<Diagnostic>) {
@@ -33,6 +33,7 @@ pub(super) fn check(parts: &Parts<'_>, key: &Key, service: &Node, problems: &mut
         let problem = Diagnostic::error(Code::InvalidValue, message).at(&first.spot).on(first.text().unwrap_or_default());
         problems.push(problem.with_help("begin the list with \"CMD\""));
     }
+    unused_interval(name, service, problems);
     for rule in service.get("develop").map(|develop| items(develop, "watch")).unwrap_or_default() {
         let action = rule.get("action").and_then(Node::text).unwrap_or_default();
         if rule.get("target").is_none() && !matches!(action, "rebuild" | "restart") {
@@ -128,11 +129,14 @@ fn dependencies(parts: &Parts<'_>, name: &str, service: &Node, problems: &mut Ve
                     profiles.join("` or `--profile ")
                 )));
             }
-            // COMPAT: as in docker compose, `required: false` does not excuse a service that nobody declares.
+            // COMPAT: docker compose refuses also what is not required, and so what its own `config` prints of a project in which
+            // a profile keeps it out.
             None => {
                 let message = format!("service \"{name}\" depends on undefined service \"{}\"", key.name);
                 let services = entries(parts.tree, "services").map(|(key, _)| key.name.as_str());
-                problems.push(undefined(message, &key.name, &key.spot, services, "declare it below `services:`"));
+                let problem = undefined(message, &key.name, &key.spot, services, "declare it below `services:`");
+                let severity = if required { Severity::Error } else { Severity::Warning };
+                problems.push(Diagnostic { severity, ..problem });
             }
         }
     }
@@ -240,6 +244,16 @@ fn restart(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
     let message = format!("services.{name}.restart: unknown policy `{}`", text.escape_debug());
     let problem = Diagnostic::warning(Code::InvalidValue, message).at(&node.spot).on(text);
     problems.push(problem.with_nearest(text, ["no", "always", "on-failure", "unless-stopped"]));
+}
+
+/// Tells an interval of a period that there is not. COMPAT: a warning, since docker compose only refuses to create the container.
+fn unused_interval(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
+    let Some(check) = service.get("healthcheck") else { return };
+    if let (Some(interval), None) = (check.get("start_interval"), check.get("start_period")) {
+        let message = format!("services.{name}.healthcheck.start_interval has no effect without `start_period`");
+        let problem = Diagnostic::warning(Code::NoEffect, message).at(&interval.spot);
+        problems.push(problem.with_help("say how long the service may take to start: `start_period: 30s`"));
+    }
 }
 
 /// Two things cannot be at one place of the container.

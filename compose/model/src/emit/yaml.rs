@@ -1,17 +1,19 @@
 //! Nodes as YAML in blocks, indented by two; texts are quoted where a reader of YAML, also of the older kind, would take them
 //! for something else.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
+use super::Dollars;
 use crate::node::{Kind, Node};
 use crate::scalar::Scalar;
 
 /// A whole document.
-pub(super) fn text(node: &Node) -> String {
+pub(super) fn text(node: &Node, dollars: Dollars) -> String {
     let mut out = String::new();
     match &node.kind {
         Kind::Mapping(entries) if entries.is_empty() => out.push_str("{}\n"),
-        _ => block(node, 0, &mut out),
+        _ => block(node, dollars, 0, &mut out),
     }
     out
 }
@@ -20,7 +22,7 @@ fn indent(depth: usize, out: &mut String) {
     out.extend(std::iter::repeat_n(' ', depth));
 }
 
-fn block(node: &Node, depth: usize, out: &mut String) {
+fn block(node: &Node, dollars: Dollars, depth: usize, out: &mut String) {
     match &node.kind {
         Kind::Mapping(entries) => {
             for (index, (key, value)) in entries.iter().enumerate() {
@@ -30,7 +32,7 @@ fn block(node: &Node, depth: usize, out: &mut String) {
                 }
                 out.push_str(&quoted(&key.name));
                 out.push(':');
-                value_after(value, depth, out);
+                value_after(value, dollars, depth, out);
             }
         }
         Kind::Sequence(items) => {
@@ -40,53 +42,63 @@ fn block(node: &Node, depth: usize, out: &mut String) {
                 }
                 out.push_str("- ");
                 match &item.kind {
-                    Kind::Mapping(entries) if !entries.is_empty() => block(item, depth + 2, out),
-                    Kind::Sequence(items) if !items.is_empty() => block(item, depth + 2, out),
+                    Kind::Mapping(entries) if !entries.is_empty() => block(item, dollars, depth + 2, out),
+                    Kind::Sequence(items) if !items.is_empty() => block(item, dollars, depth + 2, out),
                     _ => {
-                        inline(item, depth, out);
+                        inline(item, dollars, depth, out);
                         out.push('\n');
                     }
                 }
             }
         }
         Kind::Scalar { .. } => {
-            inline(node, depth, out);
+            inline(node, dollars, depth, out);
             out.push('\n');
         }
     }
 }
 
-fn value_after(value: &Node, depth: usize, out: &mut String) {
+fn value_after(value: &Node, dollars: Dollars, depth: usize, out: &mut String) {
     match &value.kind {
         Kind::Mapping(entries) if !entries.is_empty() => {
             out.push('\n');
-            block(value, depth + 2, out);
+            block(value, dollars, depth + 2, out);
         }
         Kind::Sequence(items) if !items.is_empty() => {
             out.push('\n');
-            block(value, depth + 2, out);
+            block(value, dollars, depth + 2, out);
         }
         _ => {
             out.push(' ');
-            inline(value, depth, out);
+            inline(value, dollars, depth, out);
             out.push('\n');
         }
     }
 }
 
-fn inline(node: &Node, depth: usize, out: &mut String) {
+fn inline(node: &Node, dollars: Dollars, depth: usize, out: &mut String) {
     match &node.kind {
         Kind::Mapping(_) => out.push_str("{}"),
         Kind::Sequence(_) => out.push_str("[]"),
-        Kind::Scalar { text, plain: true } => match Scalar::of_plain(text) {
-            Scalar::Null => out.push_str("null"),
-            Scalar::Text(text) => out.push_str(&quoted(text)),
-            Scalar::Time(text) => out.push_str(&double_quoted(text)),
-            Scalar::Float(number) if !number.is_finite() => out.push_str(text),
-            scalar => out.push_str(&scalar.to_string()),
-        },
-        Kind::Scalar { text, plain: false } if text.contains('\n') && may_be_literal(text) => literal(text, depth, out),
-        Kind::Scalar { text, plain: false } => out.push_str(&quoted(text)),
+        Kind::Scalar { text, plain } => single(&escaped(text, dollars), *plain, depth, out),
+    }
+}
+
+fn escaped(text: &str, dollars: Dollars) -> Cow<'_, str> {
+    match dollars {
+        Dollars::Escaped if text.contains('$') => text.replace('$', "$$").into(),
+        _ => text.into(),
+    }
+}
+
+fn single(text: &str, plain: bool, depth: usize, out: &mut String) {
+    match if plain { Scalar::of_plain(text) } else { Scalar::Text(text) } {
+        Scalar::Null => out.push_str("null"),
+        Scalar::Text(text) if text.contains('\n') && may_be_literal(text) => literal(text, depth, out),
+        Scalar::Text(text) => out.push_str(&quoted(text)),
+        Scalar::Time(text) => out.push_str(&double_quoted(text)),
+        Scalar::Float(number) if !number.is_finite() => out.push_str(text),
+        scalar => out.push_str(&scalar.to_string()),
     }
 }
 
@@ -234,7 +246,7 @@ mod tests {
     }
 
     fn again(text: &str) -> String {
-        super::text(&parse(text, Path::new("x")).unwrap()[0])
+        super::text(&parse(text, Path::new("x")).unwrap()[0], Dollars::AsIs)
     }
 
     #[test]
@@ -248,7 +260,7 @@ mod tests {
         fn what_is_written_is_read_again(given in "[-a-z0-9:#'\"\\\\ \n\t,?!&*{}|>%@`.=<~é\u{1}\u{85}]{0,20}") {
             let spot = parse("a", Path::new("x")).unwrap()[0].spot.clone();
             let node = Node::sequence_at(vec![Node::text_at(given.clone(), &spot)], &spot);
-            let written = super::text(&node);
+            let written = super::text(&node, Dollars::AsIs);
             let read = parse(&written, Path::new("x"));
             prop_assert!(read.is_ok(), "{written:?}: {:?}", read.err());
             prop_assert_eq!(read.unwrap()[0].to_json(), serde_json::json!([given]), "{}", written);

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::trees::Trees;
 use super::{Files, LoadRequest, Stop, extends};
 use crate::diagnostic::Code;
-use crate::interpolate::{self, Unset};
+use crate::interpolate::{self, Asked};
 use crate::node::{Node, Road, Spot};
 use crate::schema::TOP;
 use crate::trail::Trail;
@@ -17,7 +17,7 @@ use crate::{Diagnostic, canonical, check, merge, parse, unique};
 /// How many files one load reads, those that are read again counted again.
 const MAX_FILES: usize = 2_000;
 /// How many values one load reads.
-const MAX_VALUES: usize = 2_000_000;
+const MAX_VALUES: usize = 1_000_000;
 
 /// Reads files and puts them together.
 pub(super) struct Loader<'a> {
@@ -26,8 +26,8 @@ pub(super) struct Loader<'a> {
     /// What was fetched.
     pub(super) trees: Trees,
     pub(super) problems: &'a mut Vec<Diagnostic>,
-    /// Names that were asked for and are not set.
-    pub(super) unset: Unset,
+    /// What putting variables in has come to.
+    pub(super) asked: Asked,
     /// Files that services extend, by path, as they were read.
     pub(super) extended: HashMap<PathBuf, Rc<Node>>,
     /// Whether a file could not be read, which was told.
@@ -43,7 +43,7 @@ impl<'a> Loader<'a> {
             files,
             trees,
             problems,
-            unset: Unset::new(),
+            asked: Asked::default(),
             extended: HashMap::new(),
             is_incomplete: false,
             read: 0,
@@ -75,11 +75,19 @@ impl<'a> Loader<'a> {
             }
         };
         let (documents, values) = parse::parse_counted(&text, path)?;
-        self.values += values;
-        if self.values > MAX_VALUES {
-            return Err(fault(Code::Limit, format!("the files come to more than {MAX_VALUES} values")));
+        match self.count(values) {
+            Ok(()) => Ok(documents),
+            Err(text) => Err(fault(Code::Limit, text)),
         }
-        Ok(documents)
+    }
+
+    /// Counts values before they are used, or says that they are too many.
+    pub(super) fn count(&mut self, values: usize) -> Result<(), String> {
+        self.values += values;
+        if self.values <= MAX_VALUES {
+            return Ok(());
+        }
+        Err(format!("the files come to more than {MAX_VALUES} values, copies by `extends` included"))
     }
 
     /// As [`Loader::documents`]; a file that cannot be read is told, and reading goes on without it.
@@ -111,13 +119,14 @@ impl<'a> Loader<'a> {
             return Err(Box::new(Diagnostic::error(Code::WrongType, text).at(&tree.spot)));
         }
         if !self.request.without.interpolation {
-            interpolate::tree(&mut tree, variables, &mut self.unset, self.problems);
+            interpolate::tree(&mut tree, variables, &mut self.asked, self.problems);
         }
         self.include(&mut tree, folder, variables, including)?;
         extends::apply(self, &mut tree, folder, variables)?;
-        if !self.request.without.validation {
-            check::shapes(&tree, &TOP, &Trail::TOP, self.problems);
+        if let Some(base) = &merged {
+            merge::give_way(&mut tree, base, &TOP);
         }
+        self.check(&tree);
         self.take_version(&mut tree);
         let mut all = match merged {
             Some(base) => merge::merge(base, tree, Some(&TOP), &Trail::TOP, self.problems),
@@ -125,6 +134,20 @@ impl<'a> Loader<'a> {
         };
         self.make_canonical(&mut all);
         Ok(Some(all))
+    }
+
+    fn check(&mut self, tree: &Node) {
+        if self.request.without.validation {
+            return;
+        }
+        let mut found = Vec::new();
+        check::shapes(tree, &TOP, &Trail::TOP, &mut found);
+        // What a variable stands for is not known where none is put in.
+        let is_open = |problem: &Diagnostic| {
+            problem.code == Code::InvalidValue && problem.focus.as_ref().is_some_and(|text| text.contains('$'))
+        };
+        found.retain(|problem| !(self.request.without.interpolation && is_open(problem)));
+        self.problems.append(&mut found);
     }
 
     /// Long forms, with what is the same in lists only once, before and after: a range of ports may show what a text hid.

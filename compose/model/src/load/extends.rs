@@ -101,6 +101,7 @@ impl Resolving<'_, '_> {
         let base = self.service(&target.service, &next)?;
         self.chain.pop();
         let Some(mut base) = base.filter(|base| base.mapping().is_some()) else { return Ok(Some(service)) };
+        self.loader.count(base.size()).map_err(|text| Box::new(Diagnostic::error(Code::Limit, text).at(&target.spot)))?;
         // What the base says of merging is said to its own file.
         settle_tags(&mut base);
         let base = brought(base, Road::Extends, &target.spot);
@@ -120,7 +121,7 @@ impl Resolving<'_, '_> {
         let names: Vec<&str> = self.chain[begin..].iter().map(|link| link.service.as_str()).chain([name]).collect();
         let mut problem =
             Diagnostic::error(Code::Cycle, format!("services extend each other in a circle: {}", names.join(" -> ")));
-        problem = problem.at(&self.chain[begin].spot).on("extends");
+        problem = problem.at(&self.chain[begin].spot).on(names[1]);
         for link in &self.chain[begin + 1..] {
             problem = problem.with_note(format!("`{}` extends the next", link.service), &link.spot);
         }
@@ -162,7 +163,7 @@ impl Resolving<'_, '_> {
                 continue;
             }
             if !self.loader.request.without.interpolation {
-                interpolate::tree(&mut tree, self.variables, &mut self.loader.unset, self.loader.problems);
+                interpolate::tree(&mut tree, self.variables, &mut self.loader.asked, self.loader.problems);
             }
             all = merge::merge(all, tree, Some(&TOP), &Trail::TOP, self.loader.problems);
         }

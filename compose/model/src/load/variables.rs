@@ -1,6 +1,6 @@
 //! What files may ask for: the environment, and below it the files of variables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::files::{MAX_ENV_BYTES, clean};
@@ -62,8 +62,10 @@ fn add_if_there(variables: &mut Variables, path: &Path, files: &dyn Files) -> Re
 /// Reads files in their order: a later line wins over an earlier one, the environment over all of them.
 pub(super) fn add(variables: &mut Variables, paths: &[PathBuf], files: &dyn Files) -> Result<(), Stop> {
     let mut all: Vec<(Line, &Path)> = Vec::new();
+    let mut before = Before::default();
     for path in paths {
-        let lines = read_file(path, variables, &Before(&all), files)?;
+        let lines = read_file(path, variables, &before, files)?;
+        before.0.extend(lines.iter().map(|line| (line.name.clone(), line.value.clone())));
         all.extend(lines.into_iter().map(|line| (line, path.as_path())));
     }
     for (line, path) in all.into_iter().rev() {
@@ -74,11 +76,12 @@ pub(super) fn add(variables: &mut Variables, paths: &[PathBuf], files: &dyn File
 }
 
 /// What earlier files say.
-struct Before<'a>(&'a [(Line, &'a Path)]);
+#[derive(Default)]
+struct Before(HashMap<String, String>);
 
-impl Lookup for Before<'_> {
+impl Lookup for Before {
     fn find(&self, name: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(line, _)| line.name == name).map(|(line, _)| line.value.as_str())
+        self.0.get(name).map(String::as_str)
     }
 }
 
@@ -96,6 +99,7 @@ fn read_file(path: &Path, variables: &Variables, before: &dyn Lookup, files: &dy
 /// # Errors
 /// It cannot be read, or a line of it is none.
 pub fn read(path: &Path, files: &dyn Files, environment: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, Diagnostic> {
-    let lines = read_file(path, &Variables::of_environment(environment), &Before(&[]), files).map_err(|problem| *problem)?;
+    let lines =
+        read_file(path, &Variables::of_environment(environment), &Before::default(), files).map_err(|problem| *problem)?;
     Ok(lines.into_iter().map(|line| (line.name, line.value)).collect())
 }

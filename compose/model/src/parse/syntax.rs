@@ -1,13 +1,13 @@
 //! What a parser's complaint means to someone who wrote a Compose file.
 
-use crate::Diagnostic;
 use crate::diagnostic::{Code, nearest};
 use crate::node::Spot;
+use crate::{Diagnostic, lines};
 
 /// Makes a diagnostic of what the parser said, at the place where the writer slipped.
 pub(super) fn explain(text: &str, complaint: &str, spot: &Spot) -> Diagnostic {
     let at = spot.line.saturating_sub(1) as usize;
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<&str> = lines::of(text).collect();
     tab(&lines, at, spot)
         .or_else(|| unclosed_quote(&lines, complaint, spot))
         .or_else(|| unknown_anchor(text, &lines, complaint, at, spot))
@@ -37,7 +37,7 @@ fn tab(lines: &[&str], at: usize, spot: &Spot) -> Option<Diagnostic> {
 /// A quote that is still open at the end of its line, where the complaint is about what follows.
 fn unclosed_quote(lines: &[&str], complaint: &str, spot: &Spot) -> Option<Diagnostic> {
     let before_complaint = (0..(spot.line as usize).min(lines.len())).rev();
-    let is_about_quotes = complaint.contains("quoted") || complaint.contains("key") || complaint.contains("end");
+    let is_about_quotes = complaint.contains("quote") || complaint.contains("key") || complaint.contains("end");
     let (line, column) = before_complaint.take(if is_about_quotes { 200 } else { 0 }).find_map(|line| {
         let content = lines[line];
         let value_at = value_start(content)?;

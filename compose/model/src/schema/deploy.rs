@@ -60,7 +60,7 @@ static PREFERENCE: Shape = Shape::fields(&[field("spread", &TEXT)]);
 
 static DEVICES: Shape = Shape::list(&DEVICE);
 static DEVICE: Shape = Shape::fields(&[
-    field("capabilities", &DISTINCT_TEXTS).required(),
+    field("capabilities", &DISTINCT_TEXTS).required().keeps_zero().json(Json::IfAny),
     field("driver", &TEXT),
     field("count", &DEVICE_COUNT),
     field("device_ids", &DISTINCT_TEXTS),

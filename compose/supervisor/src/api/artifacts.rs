@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use rcompose_engine::image::{ArtifactKind, Part, RegistryError, Reference, fetch_artifact, resolve_digest};
+use rcompose_engine::image::{ArtifactKind, Part, Reference, RegistryError, fetch_artifact, resolve_digest};
 
 use super::{Refusal, Shared};
 use crate::messages::{ArtifactFile, ArtifactRole, Failure, Named, StackArtifact};

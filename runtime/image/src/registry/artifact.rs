@@ -130,7 +130,11 @@ impl Failed {
     }
 }
 
-async fn manifest(transport: &Transport, endpoint: &Endpoint, reference: &Reference) -> Result<(Digest, Manifest), RegistryError> {
+async fn manifest(
+    transport: &Transport,
+    endpoint: &Endpoint,
+    reference: &Reference,
+) -> Result<(Digest, Manifest), RegistryError> {
     let wanted = match reference.digest() {
         Some(digest) => digest.to_string(),
         None => reference.tag().unwrap_or("latest").to_owned(),
