@@ -112,7 +112,7 @@ impl World {
     pub(crate) fn name(&self) -> Result<(String, Option<Project>), CommandError> {
         // What was made for a service that a profile switches off now is still the project's.
         let request = LoadRequest { all_resources: true, ..self.request(&[]) };
-        let loaded = rcompose_model::load(&request, &HostFiles);
+        let loaded = rcompose_model::load(&request, &self.files);
         if let Some(project) = loaded.project {
             return Ok((project.name.clone(), Some(project)));
         }
