@@ -31,6 +31,7 @@ mod normalize;
 pub mod origin;
 mod parse;
 mod paths;
+mod problems;
 pub mod project;
 mod render;
 mod scalar;

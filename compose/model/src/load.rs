@@ -18,10 +18,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::consistency::Parts;
-use crate::diagnostic::{Code, ENOUGH, Severity};
+use crate::diagnostic::Code;
 use crate::interpolate;
 use crate::node::{Mapping, Node};
 use crate::paths::{self, Base};
+use crate::problems::{ENOUGH, Problems};
 use crate::schema::TOP;
 use crate::trail::Trail;
 use crate::variables::{Source, Variables};
@@ -109,12 +110,12 @@ pub struct Model {
 
 /// Loads a project; every problem comes back at once.
 pub fn load(request: &LoadRequest, files: &dyn Files) -> Loaded {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     let model = load_unexplained(request, files, &mut problems);
     let mut loaded = Loaded::default();
     if let Some(model) = model {
         let project = decode::project(&model, request, &mut problems);
-        if !has_errors(&problems) {
+        if !problems.has_errors() {
             loaded.project = Some(project);
         }
     }
@@ -124,7 +125,7 @@ pub fn load(request: &LoadRequest, files: &dyn Files) -> Loaded {
 
 /// Loads a project as a tree; every problem comes back at once, and the tree unless something is wrong with it.
 pub fn load_model(request: &LoadRequest, files: &dyn Files) -> (Option<Model>, Vec<Diagnostic>) {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     let mut model = load_unexplained(request, files, &mut problems);
     if let Some(model) = model.as_mut().filter(|_| !request.without.env_resolution && !request.without.interpolation) {
         environment::discard_files(&mut model.tree);
@@ -132,11 +133,7 @@ pub fn load_model(request: &LoadRequest, files: &dyn Files) -> (Option<Model>, V
     (model, explained(problems, files))
 }
 
-fn has_errors(problems: &[Diagnostic]) -> bool {
-    problems.iter().any(|problem| problem.severity == Severity::Error)
-}
-
-fn load_unexplained(request: &LoadRequest, files: &dyn Files, problems: &mut Vec<Diagnostic>) -> Option<Model> {
+fn load_unexplained(request: &LoadRequest, files: &dyn Files, problems: &mut Problems) -> Option<Model> {
     let model = match assemble(request, files, problems) {
         Ok(model) => model,
         Err(problem) => {
@@ -144,12 +141,12 @@ fn load_unexplained(request: &LoadRequest, files: &dyn Files, problems: &mut Vec
             None
         }
     };
-    model.filter(|_| !has_errors(problems))
+    model.filter(|_| !problems.has_errors())
 }
 
 type Stop = Box<Diagnostic>;
 
-fn assemble(request: &LoadRequest, files: &dyn Files, problems: &mut Vec<Diagnostic>) -> Result<Option<Model>, Stop> {
+fn assemble(request: &LoadRequest, files: &dyn Files, problems: &mut Problems) -> Result<Option<Model>, Stop> {
     let mut variables = variables::of_standing(request, files)?;
     let found = discover::files(request, &variables, files, problems)?;
     let directory = discover::project_directory(request, &found);
@@ -177,7 +174,7 @@ fn assemble(request: &LoadRequest, files: &dyn Files, problems: &mut Vec<Diagnos
 }
 
 /// Everything that is done to the merged tree.
-fn complete(model: &mut Model, request: &LoadRequest, files: &dyn Files, problems: &mut Vec<Diagnostic>) {
+fn complete(model: &mut Model, request: &LoadRequest, files: &dyn Files, problems: &mut Problems) {
     let tree = &mut model.tree;
     merge::settle_tags(tree);
     if !request.without.validation {
@@ -199,7 +196,7 @@ fn complete(model: &mut Model, request: &LoadRequest, files: &dyn Files, problem
         normalize::normalize(tree, &model.name, variables);
     }
     // What is of the wrong type cannot be settled, and what it would have meant need not be guessed.
-    if request.without.interpolation || has_errors(problems) {
+    if request.without.interpolation || problems.has_errors() {
         return;
     }
     normalize::name(tree, &model.name);
@@ -215,7 +212,7 @@ fn complete(model: &mut Model, request: &LoadRequest, files: &dyn Files, problem
 }
 
 /// Which services take part, and whether they fit together.
-fn choose(model: &mut Model, request: &LoadRequest, problems: &mut Vec<Diagnostic>) {
+fn choose(model: &mut Model, request: &LoadRequest, problems: &mut Problems) {
     let active = active_profiles(request, &model.variables);
     model.disabled = select::profiles(&mut model.tree, &active);
     if !request.without.consistency {
@@ -241,22 +238,17 @@ fn active_profiles(request: &LoadRequest, variables: &Variables) -> BTreeSet<Str
 }
 
 /// Problems in the order of the files, each once, with the lines that they are about; as many as anyone would read.
-fn explained(mut problems: Vec<Diagnostic>, files: &dyn Files) -> Vec<Diagnostic> {
-    let mut kept: Vec<Diagnostic> = Vec::with_capacity(problems.len());
+fn explained(problems: Problems, files: &dyn Files) -> Vec<Diagnostic> {
+    let mut problems = problems.into_kept();
+    let is_all = problems.len() < ENOUGH;
     let mut seen = BTreeSet::new();
-    for problem in problems.drain(..) {
-        if seen.insert((problem.message.clone(), problem.place.clone())) {
-            kept.push(problem);
-        }
+    problems.retain(|problem| seen.insert((problem.message.clone(), problem.place.clone())));
+    crate::excerpt::add(&mut problems, files);
+    sort(&mut problems);
+    if !is_all {
+        problems.push(Diagnostic::warning(Code::Limit, format!("only the first {ENOUGH} problems are told")));
     }
-    let more = kept.len().saturating_sub(ENOUGH);
-    kept.truncate(ENOUGH);
-    crate::excerpt::add(&mut kept, files);
-    sort(&mut kept);
-    if more > 0 {
-        kept.push(Diagnostic::error(Code::Limit, format!("{more} more problems are not shown")));
-    }
-    kept
+    problems
 }
 
 /// Sorts by file, in the order in which files were found to be wrong, and place.

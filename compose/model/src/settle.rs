@@ -4,19 +4,20 @@
 use crate::check;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::node::{Key, Kind, Mapping, Node};
+use crate::problems::Problems;
 use crate::scalar::Scalar;
 use crate::schema::{self, Form, Shape, Value};
 use crate::trail::Trail;
 use crate::{units, words};
 
 /// Settles a tree; keys come in the order in which they are printed.
-pub(crate) fn settle(tree: Node, shape: &'static Shape, problems: &mut Vec<Diagnostic>) -> Node {
+pub(crate) fn settle(tree: Node, shape: &'static Shape, problems: &mut Problems) -> Node {
     let spot = tree.spot.clone();
     value(tree, shape, &Trail::TOP, problems).unwrap_or_else(|| Node::mapping_at(Mapping::new(), &spot))
 }
 
 /// A value of its type; `None` if it is nothing at all.
-fn value(node: Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Option<Node> {
+fn value(node: Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Problems) -> Option<Node> {
     if node.is_null() {
         return None;
     }
@@ -50,7 +51,7 @@ fn value(node: Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Ve
     Some(Node { kind, spot, tag })
 }
 
-fn fields(mut entries: Mapping, fields: &'static [schema::Field], trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Mapping {
+fn fields(mut entries: Mapping, fields: &'static [schema::Field], trail: &Trail<'_>, problems: &mut Problems) -> Mapping {
     let mut settled = Mapping::with_capacity(entries.len());
     for field in fields {
         // Most attributes are not there: looking is cheaper than moving the rest together each time.
@@ -73,13 +74,7 @@ pub(crate) fn sort_fields(node: &mut Node, shape: &'static Shape) {
     entries.sort_by_cached_key(|key, _| (place(key), key.name.clone()));
 }
 
-fn keyed(
-    entries: Mapping,
-    shape: &'static Shape,
-    below: &'static Shape,
-    trail: &Trail<'_>,
-    problems: &mut Vec<Diagnostic>,
-) -> Mapping {
+fn keyed(entries: Mapping, shape: &'static Shape, below: &'static Shape, trail: &Trail<'_>, problems: &mut Problems) -> Mapping {
     let mut settled: Vec<(Key, Node)> = entries
         .into_iter()
         .map(|(key, node)| {
@@ -136,7 +131,7 @@ fn single(text: String, plain: bool, scalar: schema::Scalar) -> Kind {
 }
 
 /// Brings a value to the form that it has in the end.
-fn formed(node: Node, form: Form, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Node {
+fn formed(node: Node, form: Form, trail: &Trail<'_>, problems: &mut Problems) -> Node {
     match (form, &node.kind) {
         (Form::List, Kind::Scalar { .. }) => {
             let spot = node.spot.clone();
@@ -165,7 +160,7 @@ fn formed(node: Node, form: Form, trail: &Trail<'_>, problems: &mut Vec<Diagnost
     }
 }
 
-fn pairs(node: Node, form: Form, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Node {
+fn pairs(node: Node, form: Form, trail: &Trail<'_>, problems: &mut Problems) -> Node {
     let Kind::Sequence(items) = node.kind else { return node };
     let mut entries = Mapping::with_capacity(items.len());
     for item in items {
@@ -186,7 +181,7 @@ fn pairs(node: Node, form: Form, trail: &Trail<'_>, problems: &mut Vec<Diagnosti
 }
 
 /// `name=address`, sorted.
-fn hosts(node: Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Node {
+fn hosts(node: Node, trail: &Trail<'_>, problems: &mut Problems) -> Node {
     let mut lines: Vec<Node> = Vec::new();
     let mut add = |name: &str, addresses: &str, at: &Node| {
         if name.is_empty() || name.contains([':', '=']) {
