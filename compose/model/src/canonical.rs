@@ -7,6 +7,7 @@ use crate::Diagnostic;
 use crate::diagnostic::Code;
 use crate::merge::{as_mapping, dependency};
 use crate::node::{Key, Kind, Mapping, Node, Spot};
+use crate::problems::Problems;
 use crate::schema::{Names, Shape};
 use crate::trail::Trail;
 
@@ -14,7 +15,10 @@ pub(crate) use ports::{MAX_PORTS, ports};
 pub(crate) use volumes::{clean, target as volume_target, volume};
 
 /// Makes the long form of everything in a tree.
-pub(crate) fn apply(node: &mut Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn apply(node: &mut Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Problems) {
+    if problems.are_enough() {
+        return;
+    }
     if let Some(long) = shape.long {
         long(node, trail, problems);
     }
@@ -55,28 +59,28 @@ fn put_if_missing(node: &mut Node, name: &str, value: impl FnOnce(&Spot) -> Node
 }
 
 /// `build: .`
-pub(crate) fn build(node: &mut Node, _: &Trail<'_>, _: &mut Vec<Diagnostic>) {
+pub(crate) fn build(node: &mut Node, _: &Trail<'_>, _: &mut Problems) {
     if is_single(node) {
         wrap(node, "context");
     }
 }
 
 /// `extends: base`
-pub(crate) fn extends(node: &mut Node, _: &Trail<'_>, _: &mut Vec<Diagnostic>) {
+pub(crate) fn extends(node: &mut Node, _: &Trail<'_>, _: &mut Problems) {
     if is_single(node) {
         wrap(node, "service");
     }
 }
 
 /// `- name`, of a config or secret.
-pub(crate) fn file_reference(node: &mut Node, _: &Trail<'_>, _: &mut Vec<Diagnostic>) {
+pub(crate) fn file_reference(node: &mut Node, _: &Trail<'_>, _: &mut Problems) {
     if is_single(node) {
         wrap(node, "source");
     }
 }
 
 /// One thing where a list of it may stand.
-pub(crate) fn list(node: &mut Node, _: &Trail<'_>, _: &mut Vec<Diagnostic>) {
+pub(crate) fn list(node: &mut Node, _: &Trail<'_>, _: &mut Problems) {
     if is_single(node) {
         let spot = node.spot.clone();
         let item = std::mem::replace(node, Node::null_at(&spot));
@@ -85,7 +89,7 @@ pub(crate) fn list(node: &mut Node, _: &Trail<'_>, _: &mut Vec<Diagnostic>) {
 }
 
 /// One server, or several; an empty one is none.
-pub(crate) fn servers(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn servers(node: &mut Node, trail: &Trail<'_>, problems: &mut Problems) {
     list(node, trail, problems);
     if let Some(items) = node.items_mut() {
         items.retain(|item| item.text().is_some_and(|text| !text.is_empty()));
@@ -93,7 +97,7 @@ pub(crate) fn servers(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Dia
 }
 
 /// A list of names.
-pub(crate) fn names(node: &mut Node, _: &Trail<'_>, _: &mut Vec<Diagnostic>) {
+pub(crate) fn names(node: &mut Node, _: &Trail<'_>, _: &mut Problems) {
     if node.items().is_some() {
         let spot = node.spot.clone();
         let names = std::mem::replace(node, Node::null_at(&spot));
@@ -102,7 +106,7 @@ pub(crate) fn names(node: &mut Node, _: &Trail<'_>, _: &mut Vec<Diagnostic>) {
 }
 
 /// A list of services, or a mapping without what goes without saying. A long form has to give the condition.
-pub(crate) fn depends_on(node: &mut Node, _: &Trail<'_>, _: &mut Vec<Diagnostic>) {
+pub(crate) fn depends_on(node: &mut Node, _: &Trail<'_>, _: &mut Problems) {
     let spot = node.spot.clone();
     if node.items().is_some() {
         let names = std::mem::replace(node, Node::null_at(&spot));
@@ -118,7 +122,7 @@ pub(crate) fn depends_on(node: &mut Node, _: &Trail<'_>, _: &mut Vec<Diagnostic>
 }
 
 /// One file of variables, several, or mappings without what goes without saying.
-pub(crate) fn env_files(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn env_files(node: &mut Node, trail: &Trail<'_>, problems: &mut Problems) {
     list(node, trail, problems);
     for item in node.items_mut().into_iter().flatten() {
         if is_single(item) {
@@ -129,7 +133,7 @@ pub(crate) fn env_files(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<D
 }
 
 /// `all`, of GPUs.
-pub(crate) fn gpus(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn gpus(node: &mut Node, trail: &Trail<'_>, problems: &mut Problems) {
     if is_single(node) {
         wrap(node, "count");
         let spot = node.spot.clone();
@@ -140,7 +144,7 @@ pub(crate) fn gpus(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Diagno
 }
 
 /// `KEY=value` lists, of build contexts.
-pub(crate) fn contexts(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn contexts(node: &mut Node, trail: &Trail<'_>, problems: &mut Problems) {
     let spot = node.spot.clone();
     let Some(items) = node.items() else { return };
     let mut entries = Mapping::default();
@@ -163,7 +167,7 @@ pub(crate) fn contexts(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Di
 }
 
 /// `default` and `id=path`, of SSH agents and keys.
-pub(crate) fn ssh(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn ssh(node: &mut Node, trail: &Trail<'_>, problems: &mut Problems) {
     let spot = node.spot.clone();
     let Some(items) = node.items() else { return };
     let mut entries = Mapping::default();
@@ -185,7 +189,7 @@ pub(crate) fn ssh(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Diagnos
 }
 
 /// `source[:target[:permissions]]`, of a device.
-pub(crate) fn device(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn device(node: &mut Node, trail: &Trail<'_>, problems: &mut Problems) {
     if !is_single(node) {
         return;
     }
@@ -214,7 +218,7 @@ fn mapping<const N: usize>(spot: &Spot, entries: [(&str, &str); N]) -> Node {
 }
 
 /// `external: {name: x}`, the old way.
-pub(crate) fn external(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn external(node: &mut Node, trail: &Trail<'_>, problems: &mut Problems) {
     let Some(external) = node.get("external").filter(|external| external.mapping().is_some()) else { return };
     let (spot, old) = (external.spot.clone(), external.get("name").cloned());
     node.set("external", Node::plain_at("true", &spot));

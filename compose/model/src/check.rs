@@ -5,8 +5,9 @@ mod words;
 use std::collections::HashMap;
 
 use crate::Diagnostic;
-use crate::diagnostic::{Code, are_enough};
+use crate::diagnostic::Code;
 use crate::node::{Key, Kind, Node, Tag};
+use crate::problems::Problems;
 use crate::scalar::Scalar;
 use crate::schema::{self, Field, Mapping, Shape, Value, Written};
 use crate::trail::Trail;
@@ -15,14 +16,14 @@ use crate::units;
 pub(crate) use words::{container_name, pull_policy};
 
 /// Checks keys and types, of short forms and long ones alike.
-pub(crate) fn shapes(node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn shapes(node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Problems) {
     value(None, node, shape, trail, problems);
 }
 
 /// Checks a value, and tells what is wrong with it as a whole at its key, if it has one.
-fn value(key: Option<&Key>, node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+fn value(key: Option<&Key>, node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Problems) {
     match &node.kind {
-        _ if are_enough(problems) => {}
+        _ if problems.are_enough() => {}
         // What takes something away need not look like what it takes away.
         _ if node.tag == Some(Tag::Reset) => {}
         _ if node.is_null() => {
@@ -61,10 +62,10 @@ fn known_keys(
     fields: &'static [Field],
     extensible: bool,
     trail: &Trail<'_>,
-    problems: &mut Vec<Diagnostic>,
+    problems: &mut Problems,
 ) {
     for (key, node) in entries {
-        if are_enough(problems) {
+        if problems.are_enough() {
             return;
         }
         match schema::find(fields, &key.name) {
@@ -75,9 +76,9 @@ fn known_keys(
     }
 }
 
-fn named(entries: &crate::node::Mapping, below: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+fn named(entries: &crate::node::Mapping, below: &'static Shape, trail: &Trail<'_>, problems: &mut Problems) {
     for (key, node) in entries {
-        if are_enough(problems) {
+        if problems.are_enough() {
             return;
         }
         if is_name(&key.name) {
@@ -104,9 +105,9 @@ fn bad_name(key: &Key, trail: &Trail<'_>) -> Diagnostic {
 }
 
 /// Checks what only a merged tree can tell: keys that have to be there, and items that are there twice.
-pub(crate) fn complete(node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn complete(node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Problems) {
     match (&node.kind, shape.mapping) {
-        _ if are_enough(problems) => {}
+        _ if problems.are_enough() => {}
         (Kind::Mapping(entries), Some(Mapping::Fields(fields) | Mapping::Closed(fields))) => {
             for field in fields.iter().filter(|field| field.required && !entries.contains_key(field.name)) {
                 let text = format!("{trail} needs `{}`", field.name);
@@ -136,13 +137,16 @@ pub(crate) fn complete(node: &Node, shape: &'static Shape, trail: &Trail<'_>, pr
     }
 }
 
-fn distinct(items: &[Node], trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+fn distinct(items: &[Node], trail: &Trail<'_>, problems: &mut Problems) {
     let written = |item: &Node| match &item.kind {
         Kind::Scalar { text, .. } => text.clone(),
         _ => item.to_json().to_string(),
     };
     let mut seen: HashMap<String, &Node> = HashMap::with_capacity(items.len());
     for item in items {
+        if problems.are_enough() {
+            return;
+        }
         let Some(first) = seen.insert(written(item), item) else { continue };
         let shown = item.text().unwrap_or("this item");
         let text = format!("{trail} has `{}` twice", shown.escape_debug());
@@ -156,7 +160,7 @@ fn distinct(items: &[Node], trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-fn scalar(node: &Node, text: &str, kind: schema::Scalar, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+fn scalar(node: &Node, text: &str, kind: schema::Scalar, trail: &Trail<'_>, problems: &mut Problems) {
     let written = node.scalar().unwrap_or(Scalar::Null);
     let accepted = match written {
         Scalar::Null => false,

@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::Diagnostic;
-use crate::diagnostic::{Code, are_enough, nearest};
+use crate::diagnostic::{Code, nearest};
 use crate::node::{Key, Mapping, Node, Spot};
+use crate::problems::Problems;
 
 /// Checks what holds for every tree, also one whose parts are not put together yet.
-pub(crate) fn attributes(tree: &Node, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn attributes(tree: &Node, problems: &mut Problems) {
     for (key, volume) in entries(tree, "volumes") {
         external(volume, &format!("volumes.{}", key.name), problems);
     }
@@ -21,6 +22,9 @@ pub(crate) fn attributes(tree: &Node, problems: &mut Vec<Diagnostic>) {
         }
     }
     for (key, service) in entries(tree, "services") {
+        if problems.are_enough() {
+            return;
+        }
         for port in items(service, "ports") {
             if let Some(address) = port.get("host_ip")
                 && let Some(text) = address.text().filter(|text| !text.contains('$'))
@@ -49,7 +53,7 @@ pub(crate) fn attributes(tree: &Node, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-fn external(resource: &Node, path: &str, problems: &mut Vec<Diagnostic>) {
+fn external(resource: &Node, path: &str, problems: &mut Problems) {
     let is_external = resource.get("external").and_then(Node::text).is_some_and(|text| text.eq_ignore_ascii_case("true"));
     let Some(entries) = resource.mapping().filter(|_| is_external) else { return };
     for (key, _) in entries {
@@ -61,7 +65,7 @@ fn external(resource: &Node, path: &str, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-fn file_object(key: &Key, object: &Node, section: &str, sources: &[&str], problems: &mut Vec<Diagnostic>) {
+fn file_object(key: &Key, object: &Node, section: &str, sources: &[&str], problems: &mut Problems) {
     if object.mapping().is_none() {
         return;
     }
@@ -86,14 +90,17 @@ pub(crate) struct Parts<'a> {
 }
 
 /// Checks that the parts of a project fit together.
-pub(crate) fn project(parts: &Parts<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn project(parts: &Parts<'_>, problems: &mut Problems) {
     for (key, service) in entries(parts.tree, "services") {
-        if are_enough(problems) {
+        if problems.are_enough() {
             return;
         }
         service::check(parts, key, service, problems);
     }
     for (key, secret) in entries(parts.tree, "secrets") {
+        if problems.are_enough() {
+            return;
+        }
         let external = secret.get("external").is_some();
         let sourced =
             ["file", "environment"].iter().any(|name| secret.get(name).and_then(Node::text).is_some_and(|it| !it.is_empty()));
@@ -107,7 +114,7 @@ pub(crate) fn project(parts: &Parts<'_>, problems: &mut Vec<Diagnostic>) {
 }
 
 /// Two services cannot have containers of one name.
-fn container_names(tree: &Node, problems: &mut Vec<Diagnostic>) {
+fn container_names(tree: &Node, problems: &mut Problems) {
     let mut known: HashMap<&str, (&Key, &Node)> = HashMap::new();
     for (key, service) in entries(tree, "services") {
         let Some(node) = service.get("container_name") else { continue };

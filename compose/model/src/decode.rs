@@ -12,13 +12,14 @@ use crate::canonical::MAX_PORTS;
 use crate::diagnostic::Code;
 use crate::load::{LoadRequest, Model, clean};
 use crate::node::{Kind, Node};
+use crate::problems::Problems;
 use crate::project::{Project, Service};
 use crate::{Diagnostic, Origins, effect};
 use reader::Section;
 pub(crate) use service::restart_policy;
 
 /// Decodes a model; problems are added to `problems`.
-pub(crate) fn project(model: &Model, request: &LoadRequest, problems: &mut Vec<Diagnostic>) -> Project {
+pub(crate) fn project(model: &Model, request: &LoadRequest, problems: &mut Problems) -> Project {
     let tree = &model.tree;
     effect::warn(tree, problems);
     let mut project = Project { name: model.name.clone(), working_dir: model.directory.clone(), ..Project::default() };

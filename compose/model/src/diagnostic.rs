@@ -195,14 +195,6 @@ impl Diagnostic {
 
 /// How many names are compared with one that nothing has: there may be as many of these.
 const MOST_COMPARED: usize = 1_000;
-/// How many problems are worth telling: of a file that has more, the rest is not looked at.
-pub(crate) const ENOUGH: usize = 1_000;
-
-/// Whether so much is wrong that nobody wants to know more.
-pub(crate) fn are_enough(problems: &[Diagnostic]) -> bool {
-    problems.len() >= ENOUGH && problems.iter().any(|problem| problem.severity == Severity::Error)
-}
-
 /// The nearest of `known`, if it is near enough to be meant.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();

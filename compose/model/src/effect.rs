@@ -3,15 +3,16 @@
 use crate::Diagnostic;
 use crate::diagnostic::Code;
 use crate::node::{Kind, Node};
+use crate::problems::Problems;
 use crate::schema::{self, Effect, Mapping, Shape, TOP};
 use crate::trail::Trail;
 
 /// Warns of what has no effect.
-pub(crate) fn warn(tree: &Node, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn warn(tree: &Node, problems: &mut Problems) {
     walk(tree, &TOP, &Trail::TOP, problems);
 }
 
-fn walk(node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+fn walk(node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Problems) {
     match (&node.kind, shape.mapping) {
         (Kind::Mapping(entries), Some(Mapping::Fields(fields) | Mapping::Closed(fields))) => {
             for (key, value) in entries {

@@ -7,6 +7,7 @@ use crate::diagnostic::Code;
 use crate::envfile::{self, Line};
 use crate::load::{Files, MAX_ENV_BYTES};
 use crate::node::{Key, Mapping, Node, Spot};
+use crate::problems::Problems;
 use crate::schema::TOP;
 use crate::variables::{Lookup, Variables};
 use crate::{Diagnostic, settle};
@@ -44,7 +45,7 @@ fn own_text(node: &Node) -> Option<&str> {
 }
 
 /// Reads `env_file` of every service into its `environment`, and gives names without value what the project says.
-pub(crate) fn resolve(tree: &mut Node, variables: &Variables, files: &dyn Files, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn resolve(tree: &mut Node, variables: &Variables, files: &dyn Files, problems: &mut Problems) {
     let services = tree.get_mut("services").and_then(Node::mapping_mut).into_iter().flat_map(|entries| entries.values_mut());
     let mut bytes = 0;
     for service in services {
@@ -79,7 +80,7 @@ pub(crate) fn resolve(tree: &mut Node, variables: &Variables, files: &dyn Files,
 }
 
 /// Tells which files of variables are not there, and reads none.
-pub(crate) fn check_files(tree: &Node, files: &dyn Files, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn check_files(tree: &Node, files: &dyn Files, problems: &mut Problems) {
     let services = tree.get("services").and_then(Node::mapping).into_iter().flat_map(|entries| entries.values());
     for item in services.flat_map(|service| service.get("env_file").and_then(Node::items).unwrap_or_default()) {
         let node = item.get("path").unwrap_or(item);
@@ -92,7 +93,7 @@ pub(crate) fn check_files(tree: &Node, files: &dyn Files, problems: &mut Vec<Dia
 }
 
 /// Reads `label_file` of every service into its `labels`.
-pub(crate) fn resolve_labels(tree: &mut Node, files: &dyn Files, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn resolve_labels(tree: &mut Node, files: &dyn Files, problems: &mut Problems) {
     let services = tree.get_mut("services").and_then(Node::mapping_mut).into_iter().flat_map(|entries| entries.values_mut());
     for service in services {
         let Some(named) = service.get("label_file").cloned() else { continue };

@@ -9,15 +9,20 @@ use crate::{Diagnostic, Place, lines, parse};
 
 /// How many lines below its place the offending text is looked for: values may span lines.
 const REACH: usize = 200;
+/// The longest line that is looked into and shown, bytes.
+const MAX_LINE: usize = 64 << 10;
+/// How much is looked through for offending texts, bytes.
+const MAX_SEARCHED: usize = 64 << 20;
 
 /// Adds the line of each problem and note, and moves each problem to its offending text.
 pub(crate) fn add(problems: &mut [Diagnostic], files: &dyn Files) {
     let mut texts = Texts { files, known: BTreeMap::new() };
+    let mut left = MAX_SEARCHED;
     for problem in problems {
         if let Some(place) = &mut problem.place {
             let text = texts.of(&place.file);
             if let Some(focus) = &problem.focus {
-                move_to(place, focus, text);
+                move_to(place, focus, text, &mut left);
             }
             problem.excerpt = text.line(place);
         }
@@ -60,7 +65,7 @@ impl Text {
     }
 
     fn get(&self, line: usize) -> Option<&str> {
-        self.content.get(self.lines.get(line)?.clone())
+        self.content.get(self.lines.get(line)?.clone()).filter(|line| line.len() <= MAX_LINE)
     }
 
     fn line(&self, place: &Place) -> Option<String> {
@@ -69,12 +74,13 @@ impl Text {
 }
 
 /// Moves a place to where its offending text begins, on the same line or on one of the next.
-fn move_to(place: &mut Place, focus: &str, text: &Text) {
+fn move_to(place: &mut Place, focus: &str, text: &Text, left: &mut usize) {
     let first = lines::of(focus).next().unwrap_or_default();
     let start = place.line.saturating_sub(1) as usize;
     let column = place.column.saturating_sub(1) as usize;
     for index in start..start + REACH {
-        let Some(content) = text.get(index) else { return };
+        let Some(content) = text.get(index).filter(|content| content.len() <= *left) else { return };
+        *left -= content.len();
         let from = if index == start { content.char_indices().nth(column).map_or(content.len(), |(at, _)| at) } else { 0 };
         if let Some(at) = content[from..].find(first) {
             // The quote before a text is a part of it.

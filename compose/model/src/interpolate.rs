@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::Diagnostic;
-use crate::diagnostic::{Code, are_enough, nearest};
+use crate::diagnostic::{Code, nearest};
 use crate::node::{Kind, Node, Spot};
+use crate::problems::Problems;
 use crate::trail::Trail;
 use crate::variables::{Lookup, Variables};
 
@@ -41,14 +42,14 @@ pub(crate) struct Asked {
 }
 
 /// Puts values in place of variables, in every value below `node`; keys stay as they are.
-pub(crate) fn tree(node: &mut Node, variables: &Variables, asked: &mut Asked, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn tree(node: &mut Node, variables: &Variables, asked: &mut Asked, problems: &mut Problems) {
     walk(node, &Trail::TOP, variables, asked, problems);
 }
 
-fn walk(node: &mut Node, trail: &Trail<'_>, variables: &Variables, asked: &mut Asked, problems: &mut Vec<Diagnostic>) {
+fn walk(node: &mut Node, trail: &Trail<'_>, variables: &Variables, asked: &mut Asked, problems: &mut Problems) {
     match &mut node.kind {
         // It has been told.
-        _ if asked.bytes > MAX_BYTES || are_enough(problems) => {}
+        _ if asked.bytes > MAX_BYTES || problems.are_enough() => {}
         Kind::Scalar { text, plain } if text.contains('$') => {
             let mut missing = Vec::new();
             match expand(text, variables, &mut missing, 0) {
@@ -83,7 +84,7 @@ fn walk(node: &mut Node, trail: &Trail<'_>, variables: &Variables, asked: &mut A
 }
 
 /// Says of each variable that is not set that it is blank.
-pub(crate) fn warn_of_unset(asked: Asked, variables: &Variables, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn warn_of_unset(asked: Asked, variables: &Variables, problems: &mut Problems) {
     for (name, spot) in asked.unset {
         let text = format!("The \"{name}\" variable is not set. Defaulting to a blank string.");
         let problem = Diagnostic::warning(Code::UnsetVariable, text).at(&spot).on(&name);

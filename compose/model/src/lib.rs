@@ -32,6 +32,7 @@ pub mod origin;
 mod parse;
 mod paths;
 pub mod pin;
+mod problems;
 pub mod project;
 mod render;
 mod scalar;

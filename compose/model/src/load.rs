@@ -19,10 +19,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::consistency::Parts;
-use crate::diagnostic::{Code, ENOUGH, Severity};
+use crate::diagnostic::Code;
 use crate::interpolate;
 use crate::node::{Key, Mapping, Node};
 use crate::paths::{self, Base};
+use crate::problems::{ENOUGH, Problems};
 use crate::schema::TOP;
 use crate::trail::Trail;
 use crate::variables::{Source, Variables};
@@ -113,12 +114,12 @@ pub struct Model {
 
 /// Loads a project; every problem comes back at once.
 pub fn load(request: &LoadRequest, files: &dyn Files) -> Loaded {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     let model = load_unexplained(request, files, &mut problems);
     let mut loaded = Loaded::default();
     if let Some(model) = model {
         let project = decode::project(&model, request, &mut problems);
-        if !has_errors(&problems) {
+        if !problems.has_errors() {
             loaded.project = Some(project);
         }
     }
@@ -128,7 +129,7 @@ pub fn load(request: &LoadRequest, files: &dyn Files) -> Loaded {
 
 /// Loads a project as a tree; every problem comes back at once, and the tree unless something is wrong with it.
 pub fn load_model(request: &LoadRequest, files: &dyn Files) -> (Option<Model>, Vec<Diagnostic>) {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     let mut model = load_unexplained(request, files, &mut problems);
     if let Some(model) = model.as_mut().filter(|_| !request.without.env_resolution && !request.without.interpolation) {
         environment::discard_files(&mut model.tree);
@@ -136,11 +137,7 @@ pub fn load_model(request: &LoadRequest, files: &dyn Files) -> (Option<Model>, V
     (model, explained(problems, files))
 }
 
-fn has_errors(problems: &[Diagnostic]) -> bool {
-    problems.iter().any(|problem| problem.severity == Severity::Error)
-}
-
-fn load_unexplained(request: &LoadRequest, files: &dyn Files, problems: &mut Vec<Diagnostic>) -> Option<Model> {
+fn load_unexplained(request: &LoadRequest, files: &dyn Files, problems: &mut Problems) -> Option<Model> {
     let model = match assemble(request, files, problems) {
         Ok(model) => model,
         Err(problem) => {
@@ -148,12 +145,12 @@ fn load_unexplained(request: &LoadRequest, files: &dyn Files, problems: &mut Vec
             None
         }
     };
-    model.filter(|_| !has_errors(problems))
+    model.filter(|_| !problems.has_errors())
 }
 
 type Stop = Box<Diagnostic>;
 
-fn assemble(request: &LoadRequest, files: &dyn Files, problems: &mut Vec<Diagnostic>) -> Result<Option<Model>, Stop> {
+fn assemble(request: &LoadRequest, files: &dyn Files, problems: &mut Problems) -> Result<Option<Model>, Stop> {
     let mut variables = variables::of_standing(request, files)?;
     let found = discover::files(request, &variables, files, problems)?;
     let directory = discover::project_directory(request, &found);
@@ -194,7 +191,7 @@ struct Surroundings<'a> {
 }
 
 /// Everything that is done to the merged tree.
-fn complete(model: &mut Model, request: &LoadRequest, around: &Surroundings<'_>, problems: &mut Vec<Diagnostic>) {
+fn complete(model: &mut Model, request: &LoadRequest, around: &Surroundings<'_>, problems: &mut Problems) {
     let files = around.files;
     let tree = &mut model.tree;
     merge::settle_tags(tree);
@@ -227,29 +224,30 @@ fn complete(model: &mut Model, request: &LoadRequest, around: &Surroundings<'_>,
     if request.without.interpolation {
         return;
     }
-    let told = problems.len();
     // A misspelt section declares nothing.
     let is_section = |key: &Key| key.name.starts_with("x-") || TOP.below(&key.name).is_some();
     let sections_are_sound = tree.mapping().is_none_or(|entries| entries.keys().all(is_section));
-    settled(model, request, files, problems);
-    without_echoes(problems, told, sections_are_sound);
+    let is_broken = problems.has_errors();
+    let mut later = Problems::default();
+    settled(model, request, files, &mut later);
+    for problem in later.into_kept() {
+        if !(is_broken && is_echo(&problem, sections_are_sound)) {
+            problems.push(problem);
+        }
+    }
 }
 
 /// Of a tree with errors, what follows from them alone is not told: a service whose `image` is no text has an image.
-fn without_echoes(problems: &mut Vec<Diagnostic>, told: usize, sections_are_sound: bool) {
-    if !has_errors(&problems[..told]) {
-        return;
+fn is_echo(problem: &Diagnostic, sections_are_sound: bool) -> bool {
+    match problem.code {
+        Code::MissingKey => true,
+        Code::Undefined => !sections_are_sound,
+        _ => false,
     }
-    let later = problems.split_off(told);
-    problems.extend(later.into_iter().filter(|problem| match problem.code {
-        Code::MissingKey => false,
-        Code::Undefined => sections_are_sound,
-        _ => true,
-    }));
 }
 
 /// The part of the road on which every value is of its type.
-fn settled(model: &mut Model, request: &LoadRequest, files: &dyn Files, problems: &mut Vec<Diagnostic>) {
+fn settled(model: &mut Model, request: &LoadRequest, files: &dyn Files, problems: &mut Problems) {
     let tree = &mut model.tree;
     normalize::name(tree, &model.name);
     let spot = tree.spot.clone();
@@ -265,7 +263,7 @@ fn settled(model: &mut Model, request: &LoadRequest, files: &dyn Files, problems
 
 impl Surroundings<'_> {
     /// Paths that stay as they are written are looked at as what they would be.
-    fn confine_unresolved(&self, tree: &Node, base: &Base<'_>, problems: &mut Vec<Diagnostic>) {
+    fn confine_unresolved(&self, tree: &Node, base: &Base<'_>, problems: &mut Problems) {
         if !self.trees.is_empty() {
             let mut tree = tree.clone();
             paths::resolve(&mut tree, base);
@@ -275,7 +273,7 @@ impl Surroundings<'_> {
 }
 
 /// Which services take part, and whether they fit together.
-fn choose(model: &mut Model, request: &LoadRequest, problems: &mut Vec<Diagnostic>) {
+fn choose(model: &mut Model, request: &LoadRequest, problems: &mut Problems) {
     let active = active_profiles(request, &model.variables);
     model.disabled = select::profiles(&mut model.tree, &active);
     if !request.without.consistency {
@@ -301,22 +299,17 @@ fn active_profiles(request: &LoadRequest, variables: &Variables) -> BTreeSet<Str
 }
 
 /// Problems in the order of the files, each once, with the lines that they are about; as many as anyone would read.
-fn explained(mut problems: Vec<Diagnostic>, files: &dyn Files) -> Vec<Diagnostic> {
-    let mut kept: Vec<Diagnostic> = Vec::with_capacity(problems.len());
+fn explained(problems: Problems, files: &dyn Files) -> Vec<Diagnostic> {
+    let mut problems = problems.into_kept();
+    let is_all = problems.len() < ENOUGH;
     let mut seen = BTreeSet::new();
-    for problem in problems.drain(..) {
-        if seen.insert((problem.message.clone(), problem.place.clone())) {
-            kept.push(problem);
-        }
+    problems.retain(|problem| seen.insert((problem.message.clone(), problem.place.clone())));
+    crate::excerpt::add(&mut problems, files);
+    sort(&mut problems);
+    if !is_all {
+        problems.push(Diagnostic::warning(Code::Limit, format!("only the first {ENOUGH} problems are told")));
     }
-    let more = kept.len().saturating_sub(ENOUGH);
-    kept.truncate(ENOUGH);
-    crate::excerpt::add(&mut kept, files);
-    sort(&mut kept);
-    if more > 0 {
-        kept.push(Diagnostic::error(Code::Limit, format!("{more} more problems are not shown")));
-    }
-    kept
+    problems
 }
 
 /// Sorts by file, in the order in which files were found to be wrong, and place.

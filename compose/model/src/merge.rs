@@ -1,20 +1,17 @@
 //! Two trees to one: the later file laid on the earlier one, a service on what it extends. What comes of two values of an
 //! attribute is said by its [`Shape`].
 
+use std::collections::{HashMap, HashSet};
+
 use crate::Diagnostic;
 use crate::diagnostic::Code;
 use crate::node::{Key, Kind, Mapping, Node, Spot, Tag};
+use crate::problems::Problems;
 use crate::schema::{Merge, Names, Shape};
 use crate::trail::Trail;
 
 /// Lays `over` on `base`, both of one shape. Values that do not go together are told, and the later one is kept.
-pub(crate) fn merge(
-    base: Node,
-    over: Node,
-    shape: Option<&'static Shape>,
-    trail: &Trail<'_>,
-    problems: &mut Vec<Diagnostic>,
-) -> Node {
+pub(crate) fn merge(base: Node, over: Node, shape: Option<&'static Shape>, trail: &Trail<'_>, problems: &mut Problems) -> Node {
     if over.tag == Some(Tag::Override) || base.is_null() {
         return over;
     }
@@ -86,7 +83,7 @@ fn clash(base: &Node, over: &Node, trail: &Trail<'_>) -> Diagnostic {
         .with_help(format!("write {} here too, or replace it whole: `{name}: !override ...`", base.describe()))
 }
 
-fn mappings(base: Node, over: Node, shape: Option<&'static Shape>, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Node {
+fn mappings(base: Node, over: Node, shape: Option<&'static Shape>, trail: &Trail<'_>, problems: &mut Problems) -> Node {
     let (mut base, over) = (base, over);
     let more = match (&mut base.kind, over.kind) {
         (Kind::Mapping(_), Kind::Mapping(more)) => more,
@@ -128,11 +125,8 @@ fn appended(base: Node, over: Node) -> Node {
 fn appended_once(base: Node, over: Node) -> Node {
     let (spot, tag) = (base.spot.clone(), base.tag);
     let mut all = items(base);
-    for item in items(over) {
-        if !all.iter().any(|known| known.text().is_some() && known.text() == item.text()) {
-            all.push(item);
-        }
-    }
+    let mut known: HashSet<String> = all.iter().filter_map(Node::text).map(str::to_owned).collect();
+    all.extend(items(over).into_iter().filter(|item| item.text().is_none_or(|text| known.insert(text.to_owned()))));
     Node { kind: Kind::Sequence(all), spot, tag }
 }
 
@@ -206,18 +200,25 @@ fn drivers_differ(base: &Node, over: &Node) -> bool {
     }
 }
 
-fn subnets(base: Node, over: Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Node {
+fn subnets(base: Node, over: Node, trail: &Trail<'_>, problems: &mut Problems) -> Node {
     let (spot, tag) = (base.spot.clone(), base.tag);
     let subnet = |node: &Node| node.get("subnet").and_then(Node::text).map(str::to_owned);
     let mut all = items(base);
+    let mut places: HashMap<Option<String>, usize> = HashMap::new();
+    for (place, item) in all.iter().enumerate() {
+        places.entry(subnet(item)).or_insert(place);
+    }
     for item in items(over) {
-        match all.iter_mut().find(|known| subnet(known) == subnet(&item)) {
+        match places.get(&subnet(&item)).and_then(|place| all.get_mut(*place)) {
             Some(known) => {
                 let spot = known.spot.clone();
                 let below = std::mem::replace(known, Node::null_at(&spot));
                 *known = mappings(below, item, None, trail, problems);
             }
-            None => all.push(item),
+            None => {
+                places.insert(subnet(&item), all.len());
+                all.push(item);
+            }
         }
     }
     Node { kind: Kind::Sequence(all), spot, tag }

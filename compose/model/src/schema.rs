@@ -6,8 +6,8 @@ mod deploy;
 mod resource;
 mod service;
 
-use crate::Diagnostic;
 use crate::node::Node;
+use crate::problems::Problems;
 use crate::trail::Trail;
 
 pub(crate) use resource::TOP;
@@ -56,7 +56,7 @@ pub(crate) enum Form {
 }
 
 /// Makes the long form of a short one; what is wrong with the short one is told.
-pub(crate) type Long = fn(&mut Node, &Trail<'_>, &mut Vec<Diagnostic>);
+pub(crate) type Long = fn(&mut Node, &Trail<'_>, &mut Problems);
 
 /// The key of an item, if it has one.
 pub(crate) type Unique = fn(&Node) -> Option<String>;

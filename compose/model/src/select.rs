@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::Diagnostic;
 use crate::diagnostic::Code;
 use crate::node::{Mapping, Node};
+use crate::problems::Problems;
 
 /// Takes the services out of the tree that none of `profiles` enables.
 pub(crate) fn profiles(tree: &mut Node, profiles: &BTreeSet<String>) -> Mapping {
@@ -40,7 +41,7 @@ pub(crate) fn enable(tree: &mut Node, disabled: &mut Mapping, named: &[String], 
 }
 
 /// Keeps the named services and what they depend on; the others are disabled.
-pub(crate) fn services(tree: &mut Node, disabled: &mut Mapping, named: &[String], problems: &mut Vec<Diagnostic>) {
+pub(crate) fn services(tree: &mut Node, disabled: &mut Mapping, named: &[String], problems: &mut Problems) {
     let Some(services) = tree.get_mut("services").and_then(Node::mapping_mut) else { return };
     let mut kept: HashSet<String> = HashSet::new();
     let mut waiting: Vec<String> = Vec::new();

@@ -4,19 +4,20 @@
 use crate::check;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::node::{Key, Kind, Mapping, Node};
+use crate::problems::Problems;
 use crate::scalar::Scalar;
 use crate::schema::{self, Form, Shape, Value};
 use crate::trail::Trail;
 use crate::{units, words};
 
 /// Settles a tree; keys come in the order in which they are printed.
-pub(crate) fn settle(tree: Node, shape: &'static Shape, problems: &mut Vec<Diagnostic>) -> Node {
+pub(crate) fn settle(tree: Node, shape: &'static Shape, problems: &mut Problems) -> Node {
     let spot = tree.spot.clone();
     value(tree, shape, &Trail::TOP, problems).unwrap_or_else(|| Node::mapping_at(Mapping::default(), &spot))
 }
 
 /// A value of its type; `None` if it is nothing at all.
-fn value(node: Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Option<Node> {
+fn value(node: Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Problems) -> Option<Node> {
     if node.is_null() {
         return None;
     }
@@ -50,7 +51,7 @@ fn value(node: Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Ve
     Some(Node { kind, spot, tag })
 }
 
-fn fields(entries: Mapping, fields: &'static [schema::Field], trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Mapping {
+fn fields(entries: Mapping, fields: &'static [schema::Field], trail: &Trail<'_>, problems: &mut Problems) -> Mapping {
     let mut settled: Vec<(usize, Key, Node)> = Vec::with_capacity(entries.len());
     for (key, node) in entries {
         match schema::find(fields, &key.name) {
@@ -75,13 +76,7 @@ pub(crate) fn sort_fields(node: &mut Node, shape: &'static Shape) {
     entries.sort_by_cached_key(|key, _| (place(key), key.name.clone()));
 }
 
-fn keyed(
-    entries: Mapping,
-    shape: &'static Shape,
-    below: &'static Shape,
-    trail: &Trail<'_>,
-    problems: &mut Vec<Diagnostic>,
-) -> Mapping {
+fn keyed(entries: Mapping, shape: &'static Shape, below: &'static Shape, trail: &Trail<'_>, problems: &mut Problems) -> Mapping {
     let mut settled: Vec<(Key, Node)> = entries
         .into_iter()
         .map(|(key, node)| {
@@ -141,7 +136,7 @@ fn single(text: String, plain: bool, scalar: schema::Scalar) -> Kind {
 }
 
 /// Brings a value to the form that it has in the end.
-fn formed(node: Node, form: Form, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Node {
+fn formed(node: Node, form: Form, trail: &Trail<'_>, problems: &mut Problems) -> Node {
     match (form, &node.kind) {
         (Form::List, Kind::Scalar { .. }) => {
             let spot = node.spot.clone();
@@ -170,7 +165,7 @@ fn formed(node: Node, form: Form, trail: &Trail<'_>, problems: &mut Vec<Diagnost
     }
 }
 
-fn pairs(node: Node, form: Form, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Node {
+fn pairs(node: Node, form: Form, trail: &Trail<'_>, problems: &mut Problems) -> Node {
     let Kind::Sequence(items) = node.kind else { return node };
     let mut entries = Mapping::with_capacity(items.len());
     for item in items {
@@ -191,7 +186,7 @@ fn pairs(node: Node, form: Form, trail: &Trail<'_>, problems: &mut Vec<Diagnosti
 }
 
 /// `name=address`, sorted.
-fn hosts(node: Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Node {
+fn hosts(node: Node, trail: &Trail<'_>, problems: &mut Problems) -> Node {
     let mut lines: Vec<Node> = Vec::new();
     let mut add = |name: &str, addresses: &str, at: &Node| {
         if name.is_empty() || name.contains([':', '=']) {

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use super::{Code, Diagnostic, Key, Mapping, Node, Spot, Trail};
+use crate::problems::Problems;
 use crate::scalar::Scalar;
 
 /// Of one project; a host has not many more to give, and ranges are short to write.
 pub(crate) const MAX_PORTS: usize = 65_536;
 
 /// Makes mappings of texts and numbers; a range of a container becomes as many.
-pub(crate) fn ports(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn ports(node: &mut Node, trail: &Trail<'_>, problems: &mut Problems) {
     let Some(items) = node.items_mut() else { return };
     let mut long = Vec::with_capacity(items.len());
     for (index, item) in std::mem::take(items).into_iter().enumerate() {

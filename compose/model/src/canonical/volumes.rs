@@ -2,11 +2,12 @@
 
 use super::{Code, Diagnostic, Key, Mapping, Node, Trail, is_single};
 use crate::node::Spot;
+use crate::problems::Problems;
 
 const PROPAGATIONS: [&str; 6] = ["rprivate", "private", "rshared", "shared", "rslave", "slave"];
 
 /// Makes a mapping of a text.
-pub(crate) fn volume(node: &mut Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn volume(node: &mut Node, trail: &Trail<'_>, problems: &mut Problems) {
     if !is_single(node) {
         return;
     }

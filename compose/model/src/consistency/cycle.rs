@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::Diagnostic;
 use crate::diagnostic::Code;
 use crate::node::{Key, Node};
+use crate::problems::Problems;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Mark {
@@ -15,7 +16,7 @@ enum Mark {
 }
 
 /// Tells the first circle of dependencies. The walk keeps its own stack: a chain may be as long as the file.
-pub(super) fn find(tree: &Node, problems: &mut Vec<Diagnostic>) {
+pub(super) fn find(tree: &Node, problems: &mut Problems) {
     let Some(services) = tree.get("services").and_then(Node::mapping) else { return };
     let needs = |name: &str| -> Vec<&Key> {
         let depends = services.get(name).and_then(|service| service.get("depends_on")).and_then(Node::mapping);

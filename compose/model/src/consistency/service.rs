@@ -6,8 +6,9 @@ use super::{Parts, entries, items, undefined};
 use crate::Diagnostic;
 use crate::diagnostic::{Code, Severity};
 use crate::node::{Key, Node};
+use crate::problems::Problems;
 
-pub(super) fn check(parts: &Parts<'_>, key: &Key, service: &Node, problems: &mut Vec<Diagnostic>) {
+pub(super) fn check(parts: &Parts<'_>, key: &Key, service: &Node, problems: &mut Problems) {
     let name = &key.name;
     let empty = |attribute: &str| service.get(attribute).and_then(Node::text).is_none_or(str::is_empty);
     if service.get("build").is_none() && empty("image") && service.get("provider").is_none() {
@@ -44,7 +45,7 @@ pub(super) fn check(parts: &Parts<'_>, key: &Key, service: &Node, problems: &mut
     }
 }
 
-fn check_build(parts: &Parts<'_>, name: &str, service: &Node, build: &Node, problems: &mut Vec<Diagnostic>) {
+fn check_build(parts: &Parts<'_>, name: &str, service: &Node, build: &Node, problems: &mut Problems) {
     if let (Some(_), Some(inline)) = (build.get("dockerfile"), build.get("dockerfile_inline")) {
         let message = format!("service \"{name}\" declares mutually exclusive `dockerfile` and `dockerfile_inline`");
         problems.push(Diagnostic::error(Code::Conflict, message).at(&inline.spot).with_help("remove one of the two"));
@@ -83,7 +84,7 @@ fn check_build(parts: &Parts<'_>, name: &str, service: &Node, build: &Node, prob
     }
 }
 
-fn networks(parts: &Parts<'_>, name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
+fn networks(parts: &Parts<'_>, name: &str, service: &Node, problems: &mut Problems) {
     let attached = service.get("networks").and_then(Node::mapping).filter(|networks| !networks.is_empty());
     let mode = service.mapping().and_then(|entries| entries.get_key_value("network_mode"));
     if let (Some((key, mode)), Some(networks)) = (mode, attached)
@@ -97,6 +98,9 @@ fn networks(parts: &Parts<'_>, name: &str, service: &Node, problems: &mut Vec<Di
         problems.push(problem.with_help("remove one of the two: with `network_mode`, a service has no networks of the project"));
     }
     for (key, _) in attached.into_iter().flatten() {
+        if problems.are_enough() {
+            return;
+        }
         if parts.tree.get("networks").is_none_or(|networks| networks.get(&key.name).is_none()) {
             let message = format!("service \"{name}\" refers to undefined network {}", key.name);
             let known = entries(parts.tree, "networks").map(|(key, _)| key.name.as_str());
@@ -111,10 +115,10 @@ fn networks(parts: &Parts<'_>, name: &str, service: &Node, problems: &mut Vec<Di
     }
 }
 
-fn dependencies(parts: &Parts<'_>, name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
+fn dependencies(parts: &Parts<'_>, name: &str, service: &Node, problems: &mut Problems) {
     let known = |name: &str| parts.tree.get("services").is_some_and(|services| services.get(name).is_some());
     for (key, how) in service.get("depends_on").and_then(Node::mapping).into_iter().flatten() {
-        if known(&key.name) {
+        if known(&key.name) || problems.are_enough() {
             continue;
         }
         let required = how.get("required").and_then(Node::text) != Some("false");
@@ -151,7 +155,7 @@ fn dependencies(parts: &Parts<'_>, name: &str, service: &Node, problems: &mut Ve
     }
 }
 
-fn references(parts: &Parts<'_>, name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
+fn references(parts: &Parts<'_>, name: &str, service: &Node, problems: &mut Problems) {
     for volume in items(service, "volumes") {
         if volume.get("type").and_then(Node::text) == Some("volume") {
             reference(parts, name, volume.get("source"), "volumes", "volume", problems);
@@ -169,9 +173,9 @@ fn references(parts: &Parts<'_>, name: &str, service: &Node, problems: &mut Vec<
 }
 
 /// A name that a section of the file has to have.
-fn reference(parts: &Parts<'_>, name: &str, node: Option<&Node>, section: &str, kind: &str, problems: &mut Vec<Diagnostic>) {
+fn reference(parts: &Parts<'_>, name: &str, node: Option<&Node>, section: &str, kind: &str, problems: &mut Problems) {
     let Some(node) = node else { return };
-    let Some(target) = node.text().filter(|target| !target.is_empty()) else { return };
+    let Some(target) = node.text().filter(|target| !target.is_empty() && !problems.are_enough()) else { return };
     if parts.tree.get(section).is_none_or(|known| known.get(target).is_none()) {
         let message = format!("service \"{name}\" refers to undefined {kind} {target}");
         let known = entries(parts.tree, section).map(|(key, _)| key.name.as_str());
@@ -181,7 +185,7 @@ fn reference(parts: &Parts<'_>, name: &str, node: Option<&Node>, section: &str, 
 }
 
 /// Two attributes that say one thing have to say the same.
-fn doubled(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
+fn doubled(name: &str, service: &Node, problems: &mut Problems) {
     let resources = service.get("deploy").and_then(|deploy| deploy.get("resources"));
     for (attribute, group, other) in [
         ("cpus", "limits", "cpus"),
@@ -207,7 +211,7 @@ fn doubled(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-fn scale(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
+fn scale(name: &str, service: &Node, problems: &mut Problems) {
     let scale = service.get("scale");
     let replicas = service.get("deploy").and_then(|deploy| deploy.get("replicas"));
     let number = |node: Option<&Node>| node.and_then(Node::text).and_then(|text| text.parse::<i64>().ok());
@@ -238,7 +242,7 @@ fn scale(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
 }
 
 /// Tells a policy that there is not. COMPAT: a warning, since docker compose leaves it to the engine to refuse.
-fn restart(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
+fn restart(name: &str, service: &Node, problems: &mut Problems) {
     let Some(node) = service.get("restart") else { return };
     let Some(text) = node.text().filter(|text| crate::decode::restart_policy(text).is_none()) else { return };
     let message = format!("services.{name}.restart: unknown policy `{}`", text.escape_debug());
@@ -247,7 +251,7 @@ fn restart(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
 }
 
 /// Tells an interval of a period that there is not. COMPAT: a warning, since docker compose only refuses to create the container.
-fn unused_interval(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
+fn unused_interval(name: &str, service: &Node, problems: &mut Problems) {
     let Some(check) = service.get("healthcheck") else { return };
     if let (Some(interval), None) = (check.get("start_interval"), check.get("start_period")) {
         let message = format!("services.{name}.healthcheck.start_interval has no effect without `start_period`");
@@ -257,7 +261,7 @@ fn unused_interval(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
 }
 
 /// Two things cannot be at one place of the container.
-fn mounts(name: &str, service: &Node, problems: &mut Vec<Diagnostic>) {
+fn mounts(name: &str, service: &Node, problems: &mut Problems) {
     let tmpfs = items(service, "tmpfs").iter().enumerate().filter_map(|(index, item)| {
         let path = item.text()?.split(':').next().unwrap_or_default();
         Some((path, format!("services.{name}.tmpfs[{index}]"), item))

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use super::reader::Section;
-use crate::Diagnostic;
 use crate::diagnostic::Code;
 use crate::node::Node;
+use crate::problems::Problems;
 use crate::project::{Mount, MountKind, Propagation};
 
 /// Reads one entry of `volumes`.
-pub(super) fn decode(path: &str, node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Mount> {
+pub(super) fn decode(path: &str, node: &Node, problems: &mut Problems) -> Option<Mount> {
     let entry = Section::new(node, format!("{path}.volumes"));
     let source = entry.string("source").filter(|source| !source.is_empty());
     let nothing = Node::null_at(&node.spot);
@@ -54,7 +54,7 @@ pub(super) fn tmpfs(text: &str) -> Mount {
     Mount { target: target.to_owned(), read_only: false, kind: MountKind::Tmpfs { size: None, mode: None, options } }
 }
 
-fn propagation(options: &Section<'_>, problems: &mut Vec<Diagnostic>) -> Propagation {
+fn propagation(options: &Section<'_>, problems: &mut Problems) -> Propagation {
     match options.string("propagation").as_deref() {
         None | Some("" | "rprivate") => Propagation::Rprivate,
         Some("private") => Propagation::Private,

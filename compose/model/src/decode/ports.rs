@@ -1,13 +1,13 @@
 //! Published ports.
 
 use super::reader::Section;
-use crate::Diagnostic;
 use crate::diagnostic::Code;
 use crate::node::Node;
+use crate::problems::Problems;
 use crate::project::{PortMapping, Protocol};
 
 /// Reads one port.
-pub(super) fn decode(path: &str, node: &Node, problems: &mut Vec<Diagnostic>) -> Option<PortMapping> {
+pub(super) fn decode(path: &str, node: &Node, problems: &mut Problems) -> Option<PortMapping> {
     let entry = Section::new(node, format!("{path}.ports"));
     let protocol = match entry.string("protocol").unwrap_or_default().to_ascii_lowercase().as_str() {
         "" | "tcp" => Protocol::Tcp,

@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::reader::Section;
-use crate::Diagnostic;
 use crate::diagnostic::Code;
 use crate::load::Model;
 use crate::node::Node;
+use crate::problems::Problems;
 use crate::project::{FileObject, FileSource, IpamPool, Network, Volume};
 
-pub(super) fn network(key: &str, node: &Node, problems: &mut Vec<Diagnostic>) -> Network {
+pub(super) fn network(key: &str, node: &Node, problems: &mut Problems) -> Network {
     let section = Section::new(node, format!("networks.{key}"));
     let pools = section.below("ipam").map(|ipam| ipam.items("config")).unwrap_or_default();
     Network {
@@ -27,7 +27,7 @@ pub(super) fn network(key: &str, node: &Node, problems: &mut Vec<Diagnostic>) ->
     }
 }
 
-fn ipam_pool(path: &str, node: &Node, problems: &mut Vec<Diagnostic>) -> IpamPool {
+fn ipam_pool(path: &str, node: &Node, problems: &mut Problems) -> IpamPool {
     let section = Section::new(node, format!("{path}.ipam.config"));
     let mut aux_addresses = BTreeMap::new();
     if let Some(named) = section.below("aux_addresses") {
@@ -45,7 +45,7 @@ fn ipam_pool(path: &str, node: &Node, problems: &mut Vec<Diagnostic>) -> IpamPoo
     }
 }
 
-fn address(section: &Section<'_>, name: &str, problems: &mut Vec<Diagnostic>) -> Option<IpAddr> {
+fn address(section: &Section<'_>, name: &str, problems: &mut Problems) -> Option<IpAddr> {
     let text = section.string(name)?;
     let parsed = text.parse().ok();
     if parsed.is_none() {
@@ -55,7 +55,7 @@ fn address(section: &Section<'_>, name: &str, problems: &mut Vec<Diagnostic>) ->
     parsed
 }
 
-pub(super) fn volume(key: &str, node: &Node, problems: &mut Vec<Diagnostic>) -> Volume {
+pub(super) fn volume(key: &str, node: &Node, problems: &mut Problems) -> Volume {
     let section = Section::new(node, format!("volumes.{key}"));
     let driver = section.string("driver").unwrap_or_else(|| "local".to_owned());
     if driver != "local" {

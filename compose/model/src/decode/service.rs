@@ -9,12 +9,12 @@ mod storage;
 pub(crate) use lifecycle::policy as restart_policy;
 
 use super::reader::Section;
-use crate::Diagnostic;
 use crate::load::Model;
 use crate::node::Node;
+use crate::problems::Problems;
 use crate::project::Service;
 
-pub(super) fn decode(model: &Model, name: &str, node: &Node, problems: &mut Vec<Diagnostic>) -> Service {
+pub(super) fn decode(model: &Model, name: &str, node: &Node, problems: &mut Problems) -> Service {
     let section = Section::new(node, format!("services.{name}"));
     let mut service = Service { name: name.to_owned(), ..Service::default() };
     process::decode(&section, &mut service, problems);

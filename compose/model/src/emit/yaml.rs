@@ -8,6 +8,9 @@ use super::Dollars;
 use crate::node::{Kind, Node};
 use crate::scalar::Scalar;
 
+/// The longest key that YAML reads without being told that it is one, bytes.
+const MAX_KEY: usize = 1_000;
+
 /// A whole document.
 pub(super) fn text(node: &Node, dollars: Dollars) -> String {
     let mut out = String::new();
@@ -30,8 +33,7 @@ fn block(node: &Node, dollars: Dollars, depth: usize, out: &mut String) {
                 if index > 0 || !out.ends_with("- ") {
                     indent(depth, out);
                 }
-                out.push_str(&quoted(&key.name));
-                out.push(':');
+                key_before(&quoted(&key.name), depth, out);
                 value_after(value, dollars, depth, out);
             }
         }
@@ -56,6 +58,19 @@ fn block(node: &Node, dollars: Dollars, depth: usize, out: &mut String) {
             out.push('\n');
         }
     }
+}
+
+/// A key, with the colon. One that is too long to be seen for one says so itself.
+fn key_before(key: &str, depth: usize, out: &mut String) {
+    if key.len() > MAX_KEY {
+        out.push_str("? ");
+        out.push_str(key);
+        out.push('\n');
+        indent(depth, out);
+    } else {
+        out.push_str(key);
+    }
+    out.push(':');
 }
 
 fn value_after(value: &Node, dollars: Dollars, depth: usize, out: &mut String) {
@@ -219,6 +234,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::node::Key;
     use crate::parse::parse;
 
     #[test]
@@ -253,6 +269,20 @@ mod tests {
     fn writes_blocks() {
         let text = "a:\n  - b: 1\n    c:\n      - x\n      - []\n  - - q\n    - z\nd: {}\ne: |\n  one\n\n  two\nf: null\n";
         assert_eq!(again(text), text);
+    }
+
+    #[test]
+    fn long_keys_are_keys() {
+        let spot = parse("a", Path::new("x")).unwrap()[0].spot.clone();
+        for length in [999, 1_001, 5_000] {
+            let key = |name: String| Key { name, spot: spot.clone() };
+            let entries =
+                [(key("\t".repeat(length)), Node::text_at("v", &spot)), (key("k".repeat(length)), Node::null_at(&spot))];
+            let inner = Node::mapping_at(entries.into_iter().collect(), &spot);
+            let node = Node::sequence_at(vec![inner], &spot);
+            let written = super::text(&node, Dollars::AsIs);
+            assert_eq!(parse(&written, Path::new("x")).unwrap()[0].to_json(), node.to_json(), "{written}");
+        }
     }
 
     proptest! {

@@ -7,6 +7,7 @@ use super::{Files, LoadRequest, Stop};
 use crate::Diagnostic;
 use crate::diagnostic::Code;
 use crate::paths::is_remote;
+use crate::problems::Problems;
 use crate::variables::Variables;
 
 const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
@@ -18,7 +19,7 @@ pub(super) fn files(
     request: &LoadRequest,
     variables: &Variables,
     files: &dyn Files,
-    problems: &mut Vec<Diagnostic>,
+    problems: &mut Problems,
 ) -> Result<Vec<PathBuf>, Stop> {
     let absolute = |path: &Path| match path.to_str() {
         Some("-") => path.to_owned(),
@@ -46,7 +47,7 @@ pub(super) fn files(
     ))
 }
 
-fn in_folder(folder: &Path, names: &[&str], what: &str, files: &dyn Files, problems: &mut Vec<Diagnostic>) -> Option<PathBuf> {
+fn in_folder(folder: &Path, names: &[&str], what: &str, files: &dyn Files, problems: &mut Problems) -> Option<PathBuf> {
     let present: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).filter(|path| files.exists(path)).collect();
     if present.len() > 1 {
         let shown: Vec<String> = present.iter().map(|path| path.display().to_string()).collect();

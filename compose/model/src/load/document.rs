@@ -9,6 +9,7 @@ use super::{Files, LoadRequest, Stop, extends};
 use crate::diagnostic::Code;
 use crate::interpolate::{self, Asked};
 use crate::node::{Node, Road, Spot};
+use crate::problems::Problems;
 use crate::schema::TOP;
 use crate::trail::Trail;
 use crate::variables::Variables;
@@ -25,7 +26,7 @@ pub(super) struct Loader<'a> {
     pub(super) files: &'a dyn Files,
     /// What was fetched.
     pub(super) trees: Trees,
-    pub(super) problems: &'a mut Vec<Diagnostic>,
+    pub(super) problems: &'a mut Problems,
     /// What putting variables in has come to.
     pub(super) asked: Asked,
     /// Files that services extend, by path, as they were read.
@@ -37,7 +38,7 @@ pub(super) struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(request: &'a LoadRequest, files: &'a dyn Files, trees: Trees, problems: &'a mut Vec<Diagnostic>) -> Self {
+    pub(super) fn new(request: &'a LoadRequest, files: &'a dyn Files, trees: Trees, problems: &'a mut Problems) -> Self {
         Self {
             request,
             files,
@@ -140,14 +141,14 @@ impl<'a> Loader<'a> {
         if self.request.without.validation {
             return;
         }
-        let mut found = Vec::new();
+        let mut found = Problems::default();
         check::shapes(tree, &TOP, &Trail::TOP, &mut found);
         // What a variable stands for is not known where none is put in.
         let is_open = |problem: &Diagnostic| {
             problem.code == Code::InvalidValue && problem.focus.as_ref().is_some_and(|text| text.contains('$'))
         };
-        found.retain(|problem| !(self.request.without.interpolation && is_open(problem)));
-        self.problems.append(&mut found);
+        let told = found.into_kept().into_iter().filter(|problem| !(self.request.without.interpolation && is_open(problem)));
+        told.for_each(|problem| self.problems.push(problem));
     }
 
     /// Long forms, with what is the same in lists only once, before and after: a range of ports may show what a text hid.

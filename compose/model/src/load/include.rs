@@ -12,6 +12,7 @@ use crate::merge::{self, settle_tags};
 use crate::node::{Kind, Node, Road, Spot};
 use crate::normalize;
 use crate::paths::{self, Base, folder_of};
+use crate::problems::Problems;
 use crate::schema::TOP;
 use crate::trail::Trail;
 use crate::variables::Variables;
@@ -147,7 +148,7 @@ fn circle(main: &Path, entry: &Entry, including: &[PathBuf]) -> Option<Diagnosti
     Some(problem.with_help("a file cannot be a part of itself: remove one of these `include`"))
 }
 
-fn read_entry(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Entry> {
+fn read_entry(node: &Node, problems: &mut Problems) -> Option<Entry> {
     let list = |node: Option<&Node>| match node.map(|node| (&node.kind, node)) {
         Some((Kind::Scalar { .. }, node)) if !node.is_null() => vec![node.clone()],
         Some((Kind::Sequence(items), _)) => items.iter().filter(|item| item.text().is_some()).cloned().collect(),
@@ -173,7 +174,7 @@ fn read_entry(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Entry> {
 }
 
 /// Puts the resources of a model below those of a document.
-fn import(mut model: Node, tree: &mut Node, problems: &mut Vec<Diagnostic>) {
+fn import(mut model: Node, tree: &mut Node, problems: &mut Problems) {
     for section in ["services", "volumes", "networks", "secrets", "configs", "models"] {
         let Some(base) = model.remove(section).filter(|node| node.mapping().is_some()) else { continue };
         let merged = match tree.remove(section).filter(|node| !node.is_null()) {

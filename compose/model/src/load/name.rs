@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Files, LoadRequest, Stop};
 use crate::diagnostic::Code;
+use crate::problems::Problems;
 use crate::variables::Variables;
 use crate::{Diagnostic, interpolate};
 
@@ -34,7 +35,7 @@ pub(super) fn choose(
     written: Option<&str>,
     directory: &Path,
     files: &dyn Files,
-    problems: &mut Vec<Diagnostic>,
+    problems: &mut Problems,
 ) -> Result<String, Stop> {
     let given = request.project_name.as_deref().or_else(|| variables.get("COMPOSE_PROJECT_NAME"));
     if let Some(name) = given.filter(|name| !name.is_empty()) {
@@ -57,7 +58,7 @@ pub(super) fn choose(
     Ok(name)
 }
 
-fn folder_name(directory: &Path, files: &dyn Files, problems: &mut Vec<Diagnostic>) -> String {
+fn folder_name(directory: &Path, files: &dyn Files, problems: &mut Problems) -> String {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let own = name(directory);
     if files.follow(directory).is_some_and(|real| name(&real) != own) {

@@ -10,6 +10,7 @@ use super::{Files, Stop};
 use crate::diagnostic::Code;
 use crate::node::{Node, Spot};
 use crate::paths::{self, Sort};
+use crate::problems::Problems;
 use crate::{Diagnostic, paths::is_remote};
 
 /// The trees that were fetched.
@@ -69,7 +70,7 @@ impl Trees {
     }
 
     /// Tells every path of a tree that leaves what it was fetched with. The paths are absolute, those of `directory`.
-    pub(super) fn confine(&self, tree: &mut Node, directory: &Path, files: &dyn Files, problems: &mut Vec<Diagnostic>) {
+    pub(super) fn confine(&self, tree: &mut Node, directory: &Path, files: &dyn Files, problems: &mut Problems) {
         if self.is_empty() {
             return;
         }

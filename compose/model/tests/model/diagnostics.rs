@@ -122,7 +122,18 @@ fn a_circle_shows_each_of_its_steps() {
 #[test]
 fn marks_stand_below_wide_letters_tabs_and_long_lines() {
     let files = Memory::of("services:\n  a: {image: x, labels: {名前: \"値\\t\"}, restrt: x}\n  b: {image: x, y\tz: 1}\n");
-    insta::assert_snapshot!(told(&files), @"");
+    insta::assert_snapshot!(told(&files), @r#"
+    /p/compose.yaml:2:38: error: services.a additional properties 'restrt' not allowed
+      |
+    2 |   a: {image: x, labels: {名前: "値\t"}, restrt: x}
+      |                                         ^^^^^^
+    hint: did you mean `restart`?
+    /p/compose.yaml:3:17: error: services.b additional properties 'y\tz' not allowed
+      |
+    3 |   b: {image: x, y z: 1}
+      |                 ^^^
+    hint: known here: annotations, attach, blkio_config, build, cap_add, cap_drop, cgroup, cgroup_parent, command, configs, container_name, cpu_count, ...
+    "#);
     let long = format!(
         "services: {{a: {{image: x, labels: [{}], restrt: no, command: [{}]}}}}\n",
         "'aaaaaaaa', ".repeat(40),

@@ -68,7 +68,7 @@ fn what_is_inherited_needs_its_declarations() {
         .with("b.yaml", "services: {b: {image: x, depends_on: [c], networks: [n]}, c: {image: x}}\nnetworks: {n: }\n");
     assert_eq!(
         loaded(&files, "services"),
-        "1:54 service \"a\" refers to undefined network n; 1:39 service \"a\" depends on undefined service \"c\""
+        "1:39 service \"a\" depends on undefined service \"c\"; 1:54 service \"a\" refers to undefined network n"
     );
 }
 

@@ -93,12 +93,12 @@ fn a_name_that_is_near_is_shown() {
         shown,
         [
             (
-                "required variable SECRET_KEY is missing a value",
-                Some("`SECRET_KEYS` is set; did you mean that? or set `SECRET_KEY` in the environment or in `.env`")
-            ),
-            (
                 "The \"IMAGE_TGA\" variable is not set. Defaulting to a blank string.",
                 Some("did you mean `IMAGE_TAG`, which is set?")
+            ),
+            (
+                "required variable SECRET_KEY is missing a value",
+                Some("`SECRET_KEYS` is set; did you mean that? or set `SECRET_KEY` in the environment or in `.env`")
             ),
         ]
     );

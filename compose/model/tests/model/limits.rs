@@ -103,6 +103,30 @@ fn as_many_mistakes_as_there_are_lines() {
 }
 
 #[test]
+fn mistakes_on_one_line() {
+    let keys: String = (0..100_000).map(|number| format!("unknown{number}: x, ")).collect();
+    let found = problems(&Memory::of(&format!("services: {{a: {{image: x, {keys}}}}}\n")));
+    assert_eq!(found.len(), 1001);
+    assert_eq!(found[1000].message, "only the first 1000 problems are told");
+    for bad in ["volumes: ['::', ", "ports: ['a:b', ", "secrets: [none, ", "networks: [none, "] {
+        let items: String = (0..50_000).map(|number| format!("'x{number}::', ")).collect();
+        let found = problems(&Memory::of(&format!("services: {{a: {{image: x, {bad}{items}]}}}}\n")));
+        assert!(found.len() <= 1001 && !found.is_empty(), "{bad}: {}", found.len());
+    }
+}
+
+#[test]
+fn long_lists_that_are_laid_on_long_lists() {
+    let file = |from: u32| {
+        let hosts: String = (from..from + 20_000).map(|number| format!("h{number}=1.1.1.1, ")).collect();
+        let pools: String = (from..from + 20_000).map(|number| format!("{{subnet: s{number}}}, ")).collect();
+        format!("services: {{a: {{image: x, extra_hosts: [{hosts}]}}}}\nnetworks: {{n: {{ipam: {{config: [{pools}]}}}}}}\n")
+    };
+    let files = Memory::of(&file(0)).with("compose.override.yaml", &file(10_000));
+    assert!(problems(&files).is_empty());
+}
+
+#[test]
 fn includes_that_multiply() {
     // Each file includes the next one twice: 2^30 loads, if nobody counts.
     let files = (0..30).fold(Memory::of("include: [f0.yaml]\nservices: {a: {image: x}}\n"), |files, number| {

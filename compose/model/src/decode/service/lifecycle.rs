@@ -1,11 +1,11 @@
 //! When it starts, stops, is well, and starts again.
 
-use crate::Diagnostic;
 use crate::decode::reader::Section;
 use crate::diagnostic::Code;
+use crate::problems::Problems;
 use crate::project::{Condition, Dependency, Healthcheck, HealthcheckTest, Hook, Logging, RestartPolicy, Service};
 
-pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mut Vec<Diagnostic>) {
+pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mut Problems) {
     for (key, node) in section.entries("depends_on") {
         let entry = Section::new(node, "depends_on");
         let condition = match entry.string("condition").as_deref() {
@@ -65,7 +65,7 @@ fn healthcheck(entry: &Section<'_>) -> Healthcheck {
     }
 }
 
-fn restart(section: &Section<'_>, problems: &mut Vec<Diagnostic>) -> RestartPolicy {
+fn restart(section: &Section<'_>, problems: &mut Problems) -> RestartPolicy {
     if let Some(entry) = section.below("deploy").and_then(|deploy| deploy.below("restart_policy")) {
         let max_retries = entry.integer("max_attempts");
         return match entry.string("condition").as_deref() {

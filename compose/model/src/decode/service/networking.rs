@@ -6,9 +6,10 @@ use crate::Diagnostic;
 use crate::decode::ports;
 use crate::decode::reader::Section;
 use crate::diagnostic::Code;
+use crate::problems::Problems;
 use crate::project::{NetworkAttachment, NetworkMode, Service};
 
-pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mut Vec<Diagnostic>) {
+pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mut Problems) {
     service.network_mode = section.string("network_mode").filter(|mode| !mode.is_empty()).map(|mode| match mode.as_str() {
         "none" => NetworkMode::None,
         "host" => NetworkMode::Host,
@@ -37,7 +38,7 @@ pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mu
     service.extra_hosts = section.strings("extra_hosts").into_iter().filter_map(host).collect();
 }
 
-fn attachment(entry: &Section<'_>, problems: &mut Vec<Diagnostic>) -> NetworkAttachment {
+fn attachment(entry: &Section<'_>, problems: &mut Problems) -> NetworkAttachment {
     let mut address = |name: &str| {
         let text = entry.string(name)?;
         let parsed = parse(entry, name, &text);
@@ -63,7 +64,7 @@ fn parse(section: &Section<'_>, name: &str, text: &str) -> Result<IpAddr, Box<Di
     })
 }
 
-fn addresses(section: &Section<'_>, name: &str, problems: &mut Vec<Diagnostic>) -> Vec<IpAddr> {
+fn addresses(section: &Section<'_>, name: &str, problems: &mut Problems) -> Vec<IpAddr> {
     let texts = section.strings(name);
     let parsed = texts.iter().map(|text| parse(section, name, text));
     parsed.filter_map(|result| result.map_err(|problem| problems.push(*problem)).ok()).collect()

@@ -1,14 +1,14 @@
 //! What it may do, and how much it may use.
 
-use crate::Diagnostic;
 use crate::decode::reader::Section;
 use crate::diagnostic::Code;
 use crate::load::{Model, clean};
 use crate::node::Node;
+use crate::problems::Problems;
 use crate::project::{Device, Limits, SecurityOption, Service, Ulimit};
 use crate::units;
 
-pub(super) fn decode(model: &Model, section: &Section<'_>, service: &mut Service, problems: &mut Vec<Diagnostic>) {
+pub(super) fn decode(model: &Model, section: &Section<'_>, service: &mut Service, problems: &mut Problems) {
     service.read_only = section.flag("read_only");
     service.privileged = section.flag("privileged");
     service.cap_add = section.strings("cap_add");

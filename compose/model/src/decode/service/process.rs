@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Diagnostic;
 use crate::decode::reader::Section;
 use crate::diagnostic::Code;
 use crate::node::Node;
+use crate::problems::Problems;
 use crate::project::{Build, EnvFile, PullPolicy, Service};
 use crate::units;
 
-pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mut Vec<Diagnostic>) {
+pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mut Problems) {
     service.image = section.string("image").filter(|image| !image.is_empty());
     service.build = section.get("build").map(|node| Build {
         context: node.get("context").and_then(Node::text).unwrap_or(".").to_owned(),
@@ -43,7 +43,7 @@ pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mu
     }
 }
 
-fn pull_policy(section: &Section<'_>, problems: &mut Vec<Diagnostic>) -> Option<PullPolicy> {
+fn pull_policy(section: &Section<'_>, problems: &mut Problems) -> Option<PullPolicy> {
     let text = section.string("pull_policy")?;
     let days = |days: u64| PullPolicy::Every(Duration::from_secs(days * 86_400));
     Some(match text.as_str() {

@@ -1,11 +1,11 @@
 //! Mounts and files.
 
-use crate::Diagnostic;
 use crate::decode::mounts;
 use crate::decode::reader::Section;
+use crate::problems::Problems;
 use crate::project::{FileReference, Service};
 
-pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mut Vec<Diagnostic>) {
+pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mut Problems) {
     for node in section.items("volumes") {
         service.mounts.extend(mounts::decode(&section.path, node, problems));
     }
