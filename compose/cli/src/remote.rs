@@ -45,6 +45,8 @@ pub(crate) struct RemoteFiles {
     environment: Environment,
     supervisor: Settings,
     allowed: Vec<PathBuf>,
+    /// Nothing is asked of another machine.
+    offline: bool,
     questions: Cell<Questions>,
     /// By reference.
     fetched: RefCell<BTreeMap<String, Result<Remote, String>>>,
@@ -54,11 +56,12 @@ pub(crate) struct RemoteFiles {
 }
 
 impl RemoteFiles {
-    pub(crate) fn new(environment: &Environment, supervisor: &Settings, allowed: Vec<PathBuf>) -> Self {
+    pub(crate) fn new(environment: &Environment, supervisor: &Settings, allowed: Vec<PathBuf>, offline: bool) -> Self {
         Self {
             environment: environment.clone(),
             supervisor: supervisor.clone(),
             allowed,
+            offline,
             questions: Cell::default(),
             fetched: RefCell::default(),
             trees: RefCell::default(),
@@ -78,6 +81,9 @@ impl RemoteFiles {
 
     fn fetch_new(&self, reference: &str, by: Option<&Place>) -> Result<Remote, String> {
         let shown = without_credentials(reference);
+        if self.offline && !reference.starts_with("file://") {
+            return Err("it is on another machine, and `--offline` forbids asking for it".to_owned());
+        }
         if let Some(place) = by {
             ask::may_fetch(&shown, place, self.questions.get())?;
         }

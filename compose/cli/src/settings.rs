@@ -35,7 +35,7 @@ impl World {
         let supervisor = roots(&global, &environment)?;
         let problems = Problems::asked(&global);
         let allowed = global.allow_path.iter().map(|path| working_dir.join(path)).collect();
-        let files = RemoteFiles::new(&environment, &supervisor, allowed);
+        let files = RemoteFiles::new(&environment, &supervisor, allowed, global.offline);
         Ok(Self { global, environment, working_dir, supervisor, problems, files })
     }
 

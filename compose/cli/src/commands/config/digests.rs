@@ -18,6 +18,10 @@ const AT_ONCE: usize = 8;
 
 /// Pins every image of a tree.
 pub(super) async fn resolve(world: &World, tree: &mut Node) -> Result<(), CommandError> {
+    if world.global.offline {
+        let text = "digests are asked from registries, and `--offline` forbids it";
+        return Err(CommandError::Usage(text.to_owned()));
+    }
     let mut images = pin::images(tree);
     let unknown: Vec<Diagnostic> = images.iter().filter_map(|image| unreadable(image)).collect();
     if !unknown.is_empty() {
