@@ -87,7 +87,7 @@ fn what_is_read_as_a_file_and_is_none() {
 fn numbers_that_are_short_to_write() {
     let port = |host: u8| format!("'127.0.0.{host}:1-65535:1-65535'");
     refused(
-        &format!("services: {{a: {{image: x, ports: [{}]}}}}", (1..50).map(port).collect::<Vec<_>>().join(",")),
+        &format!("services: {{a: {{image: x, ports: ['1-2:1-2', {}]}}}}", (1..50).map(port).collect::<Vec<_>>().join(",")),
         "more than 65536 ports",
     );
     let place = scratch("services: {a: {image: 'rootfs:/', scale: 4000000000}}");
@@ -142,7 +142,7 @@ fn links_that_lead_in_circles_and_files_that_include_each_other() {
 
 #[test]
 fn more_mistakes_than_anyone_would_read() {
-    let keys: String = (0..100_000).map(|number| format!("    unknown{number}: x\n")).collect();
+    let keys: String = (0..20_000).map(|number| format!("    unknown{number}: x\n")).collect();
     let place = scratch(&format!("services:\n  a:\n    image: x\n{keys}"));
     let answer = bounded(&place, &["config", "-q"]);
     assert_eq!(answer.code, 1);
