@@ -10,8 +10,11 @@ mod life;
 mod lists;
 mod mishaps;
 mod network;
+mod registry;
+mod remote;
 mod run;
 mod system;
+mod trees;
 mod volume;
 
 use rcompose_harness::Scratch;

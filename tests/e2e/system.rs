@@ -27,12 +27,18 @@ fn tells_what_takes_room() {
     place.run(&["up", "-d"]).success();
     place.run(&["exec", "-T", "db", "sh", "-c", "head -c 8192 /dev/zero >/data/file"]).success();
     let table = place.run(&["system", "df", "--format", "{{.Type}}|{{.TotalCount}}|{{.Active}}"]).success();
-    assert_eq!(table, "Images|1|0\nContainers|2|2\nLocal Volumes|1|1\n");
+    assert_eq!(table, "Images|1|0\nContainers|2|2\nLocal Volumes|1|1\nBuild Cache|0|0\nLogs|1|1\n");
     let table = place.run(&["system", "df"]).success();
     assert!(table.starts_with("TYPE            TOTAL   ACTIVE   SIZE"), "{table}");
     assert!(table.contains("5kB      5kB (100%)\n") && table.contains("8.19kB   0B (0%)\n"), "{table}");
     let details = place.run(&["system", "df", "-v"]).success();
-    for part in ["Images space usage:", "Containers space usage:", "Local Volumes space usage:", "shop_data     1       8.19kB"] {
+    for part in [
+        "Images space usage:",
+        "Containers space usage:",
+        "Local Volumes space usage:",
+        "shop_data     1       8.19kB",
+        "\nshop ",
+    ] {
         assert!(details.contains(part), "{part} is not in {details}");
     }
     place.run(&["down", "-v"]).success();

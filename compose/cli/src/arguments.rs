@@ -3,6 +3,7 @@
 mod config;
 mod life;
 mod lists;
+mod login;
 mod run;
 mod stack;
 mod store;
@@ -14,9 +15,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use config::Config;
 pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Stop};
 pub(crate) use lists::{Images, Logs, Ls, Port, Ps, Version};
-pub(crate) use run::{Pull, PullWhen, Run};
+pub(crate) use login::{Login, Logout};
+pub(crate) use run::{Pull, PullWhen, Push, Run};
 pub(crate) use stack::{Create, Down, Up};
-pub(crate) use store::{ArchiveFormat, Image, List, Network, Remove, System, Volume};
+pub(crate) use store::{ArchiveFormat, CreateNetwork, CreateVolume, Image, List, Network, Remove, System, Volume};
 
 /// Runs Compose stacks with its own container runtime.
 #[derive(Debug, Parser)]
@@ -33,7 +35,8 @@ pub(crate) struct CommandLine {
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Global {
-    /// Compose file; several are merged in order, `-` is standard input
+    /// Compose file; several are merged in order, `-` is standard input; also a Git repository or an artifact of a registry:
+    /// `https://HOST/REPOSITORY.git#BRANCH:FOLDER`, `oci://REGISTRY/NAME:TAG`
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
     /// Name of the project
@@ -66,6 +69,12 @@ pub(crate) struct Global {
     /// How problems with the files are shown
     #[arg(long, value_enum, default_value_t = Diagnostics::Text, value_name = "FORMAT", hide_default_value = true)]
     pub(crate) diagnostics: Diagnostics,
+    /// Never ask a registry for anything
+    #[arg(long, global = true, env = "RCOMPOSE_OFFLINE", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) offline: bool,
+    /// Path that a stack from elsewhere may name though it is outside of what was fetched; `/` is any
+    #[arg(long, value_name = "PATH", env = "RCOMPOSE_ALLOW_PATHS", value_delimiter = ':', hide_env_values = true)]
+    pub(crate) allow_path: Vec<PathBuf>,
     /// Where images, volumes and containers are kept
     #[arg(long, value_name = "DIR", env = "RCOMPOSE_ROOT")]
     pub(crate) root: Option<PathBuf>,
@@ -125,6 +134,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Pull images
     Pull(Pull),
+    /// Push images of services that say how they are built
+    Push(Push),
     /// Start containers that exist
     Start(Services),
     /// Stop containers
@@ -152,6 +163,10 @@ pub(crate) enum Command {
     Ls(Ls),
     /// Show the version
     Version(Version),
+    /// Log in to a registry
+    Login(Login),
+    /// Log out of a registry
+    Logout(Logout),
     /// Images of the store
     #[command(subcommand)]
     Image(Image),

@@ -6,6 +6,7 @@ mod filter;
 mod image;
 mod images;
 mod life;
+mod login;
 mod logs;
 mod ls;
 mod network;
@@ -17,6 +18,7 @@ mod run;
 pub(crate) mod supervisor;
 mod system;
 mod top;
+mod transfer;
 mod up;
 mod version;
 mod volume;
@@ -28,15 +30,19 @@ use std::time::Duration;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use rcompose_model::Project;
 use rcompose_supervisor::client::Client;
-use rcompose_supervisor::messages::{Action, ApplyRequest, DownOptions, Event, LifecycleVerb, PullOptions, UpOptions};
+use rcompose_supervisor::messages::{
+    Action, ApplyRequest, DownOptions, Event, LifecycleVerb, PullOptions, PushOptions, UpOptions,
+};
 
-use crate::arguments::{Command, CommandLine, Down, Pull, PullWhen, Restart, Services, Stop};
+use crate::arguments::{Command, CommandLine, Down, Pull, PullWhen, Push, Restart, Services, Stop};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::{self, Progress};
 use crate::settings::World;
 use life::{check_names, lifecycle};
-use objects::{change_nothing_in_dry_runs, described, go_on_after, inspect, joined, remove_named, show_removed};
+use objects::{
+    change_nothing_in_dry_runs, described, go_on_after, inspect, joined, pairs, remove_named, show_created, show_removed,
+};
 
 /// Reads the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
@@ -103,7 +109,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
                 scale: up::scale(&arguments.scale)?,
                 ..UpOptions::default()
             };
-            let project = world.project(&arguments.services)?;
+            let project = world.project_to_start(&arguments.services, arguments.yes)?;
             apply(&world, "create", &project.name.clone(), Some(project), Action::Up(options)).await
         }
         Command::Down(arguments) => down(&world, arguments).await,
@@ -112,6 +118,9 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
         Command::Exec(arguments) => exec::exec(&world, arguments).await,
         Command::Run(arguments) => run::run(&world, arguments).await,
         Command::Pull(arguments) => pull(&world, arguments).await,
+        Command::Push(arguments) => push(&world, arguments).await,
+        Command::Login(arguments) => login::login(&world, arguments).await,
+        Command::Logout(arguments) => login::logout(&world, arguments).await,
         Command::Start(Services { services }) => lifecycle(&world, "start", services, LifecycleVerb::Start, None).await,
         Command::Stop(Stop { services, timeout }) => lifecycle(&world, "stop", services, LifecycleVerb::Stop, timeout).await,
         Command::Restart(Restart { services, timeout, no_deps }) => {
@@ -121,7 +130,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
         Command::Rm(arguments) => life::remove(&world, arguments).await,
         Command::Pause(Services { services }) => lifecycle(&world, "pause", services, LifecycleVerb::Pause, None).await,
         Command::Unpause(Services { services }) => lifecycle(&world, "unpause", services, LifecycleVerb::Unpause, None).await,
-        Command::Config(arguments) => config::config(&world, &arguments),
+        Command::Config(arguments) => config::config(&world, &arguments).await,
         Command::Images(arguments) => images::images(&world, &arguments).await,
         Command::Port(arguments) => port::port(&world, &arguments).await,
         Command::Top(Services { services }) => top::top(&world, &services).await,
@@ -156,7 +165,14 @@ async fn apply_shown(
     let mut client = Client::connect(&world.supervisor).await?;
     // Anything below 1 is no limit.
     let parallel = usize::try_from(world.global.parallel).ok().and_then(NonZeroUsize::new);
-    let request = ApplyRequest { project_name: name.to_owned(), project, action, dry_run: world.global.dry_run, parallel };
+    let request = ApplyRequest {
+        project_name: name.to_owned(),
+        project,
+        action,
+        dry_run: world.global.dry_run,
+        parallel,
+        offline: world.global.offline,
+    };
     let mut events = client.stream("/v1/apply", &request).await?;
     let mut made = None;
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
@@ -191,6 +207,19 @@ async fn pull(world: &World, arguments: Pull) -> Result<Exit, CommandError> {
     let name = project.name.clone();
     let progress = Progress::new(&world.global, "pull").quiet_if(arguments.quiet);
     let work = apply_shown(world, progress, &name, Some(project), Action::Pull(options));
+    or_interrupted(async { work.await.map(|_| Exit::Success) }).await
+}
+
+async fn push(world: &World, arguments: Push) -> Result<Exit, CommandError> {
+    let project = world.project(&arguments.services)?;
+    let options = PushOptions {
+        services: arguments.services,
+        include_deps: arguments.include_deps,
+        ignore_failures: arguments.ignore_push_failures,
+    };
+    let name = project.name.clone();
+    let progress = Progress::new(&world.global, "push").quiet_if(arguments.quiet);
+    let work = apply_shown(world, progress, &name, Some(project), Action::Push(options));
     or_interrupted(async { work.await.map(|_| Exit::Success) }).await
 }
 

@@ -50,7 +50,7 @@ fn files_of_variables(global: &Global, working_dir: &Path, environment: &Environ
 }
 
 /// A variable that is true or false, or not set.
-fn flag(environment: &Environment, name: &str) -> Result<Option<bool>, String> {
+pub(crate) fn flag(environment: &Environment, name: &str) -> Result<Option<bool>, String> {
     let Some(text) = environment.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
     match text.to_ascii_lowercase().as_str() {
         "1" | "t" | "true" | "y" | "yes" | "on" => Ok(Some(true)),

@@ -44,10 +44,23 @@ impl CommandError {
             other => render(&Failure::of(other)),
         }
     }
+
+    /// The error and what is behind it, for a message about something else.
+    pub(crate) fn in_one_line(&self) -> String {
+        let failure = match self {
+            Self::Files(problems) => {
+                return problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("; ");
+            }
+            Self::Failed(failure) | Self::Client(ClientError::Refused(failure)) => failure.clone(),
+            other => Failure::of(other),
+        };
+        let parts: Vec<&str> = std::iter::once(&failure.message).chain(&failure.causes).map(String::as_str).collect();
+        plain(&parts.join(": "))
+    }
 }
 
 /// A line of what may hold words of a stranger: no terminal takes orders from it, and it has an end.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     const LONGEST: usize = 2000;
     let escaped = |letter: char| match letter {
         '\n' | '\t' => letter.to_string(),

@@ -6,6 +6,7 @@ mod environment;
 mod error;
 mod exit;
 mod output;
+mod remote;
 mod settings;
 
 use std::process::ExitCode;

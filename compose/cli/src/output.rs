@@ -14,7 +14,7 @@ use std::io::{IsTerminal, Write};
 pub(crate) use lines::LogPrinter;
 pub(crate) use listing::{Format, Listing, Row, wrong as wrong_template};
 pub(crate) use progress::Progress;
-pub(crate) use prompt::{confirm_removal, confirmed};
+pub(crate) use prompt::{Unshown, agreed, ask, confirm_removal, confirmed, is_answerable};
 pub(crate) use table::Table;
 pub(crate) use template::Template;
 

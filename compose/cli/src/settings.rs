@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
-use rcompose_model::{Code, Diagnostic, HostFiles, LoadRequest, Loaded, Project, Without};
+use rcompose_model::{Code, Diagnostic, LoadRequest, Loaded, Project, Without};
 use rcompose_supervisor::{RegistryConfig, Settings};
 use serde::Deserialize;
 
-use crate::arguments::{CommandLine, Global};
+use crate::arguments::{CommandLine, Global, Progress};
 use crate::environment::{self, Environment};
 use crate::error::CommandError;
-use crate::output::Problems;
+use crate::output::{self, Problems};
+use crate::remote::{self, Questions, RemoteFiles};
 
 /// What commands need to know of the world around them.
 pub(crate) struct World {
@@ -19,6 +20,8 @@ pub(crate) struct World {
     pub(crate) working_dir: PathBuf,
     pub(crate) supervisor: Settings,
     pub(crate) problems: Problems,
+    /// How files are read, and fetched.
+    pub(crate) files: RemoteFiles,
 }
 
 impl World {
@@ -31,18 +34,20 @@ impl World {
         let global = line.global.clone();
         let supervisor = roots(&global, &environment)?;
         let problems = Problems::asked(&global);
-        Ok(Self { global, environment, working_dir, supervisor, problems })
+        let allowed = global.allow_path.iter().map(|path| working_dir.join(path)).collect();
+        let files = RemoteFiles::new(&environment, &supervisor, allowed, global.offline);
+        Ok(Self { global, environment, working_dir, supervisor, problems, files })
     }
 
     /// Loads the project, whatever is wrong with it.
     pub(crate) fn load(&self, services: &[String]) -> Loaded {
-        rcompose_model::load(&self.request(services), &HostFiles)
+        rcompose_model::load(&self.request(services), &self.files)
     }
 
     /// The project, with what a command line says of its services merged after all files.
     pub(crate) fn project_with(&self, services: &[String], command_line: String) -> Result<Project, CommandError> {
         let request = LoadRequest { command_line: Some(command_line), ..self.request(services) };
-        self.shown(rcompose_model::load(&request, &HostFiles))
+        self.shown(rcompose_model::load(&request, &self.files))
     }
 
     pub(crate) fn request(&self, services: &[String]) -> LoadRequest {
@@ -56,6 +61,7 @@ impl World {
             environment: self.environment.clone(),
             working_dir: self.working_dir.clone(),
             command_line: None,
+            allowed_paths: self.global.allow_path.clone(),
             without: Without::default(),
             only_named: false,
             all_resources: self.global.all_resources,
@@ -65,6 +71,30 @@ impl World {
     /// The project; warnings are shown.
     pub(crate) fn project(&self, services: &[String]) -> Result<Project, CommandError> {
         self.shown(self.load(services))
+    }
+
+    /// As [`World::project`], for a command that starts something: of what is elsewhere that is asked before.
+    pub(crate) fn project_to_start(&self, services: &[String], yes: bool) -> Result<Project, CommandError> {
+        let questions = match (self.global.dry_run, yes) {
+            (true, _) => Questions::None,
+            (false, true) => Questions::Answered,
+            (false, false) => Questions::Asked,
+        };
+        self.files.set_questions(questions);
+        let project = self.project(services)?;
+        let Some((reference, folder)) = self.files.main() else { return Ok(project) };
+        if !matches!(self.global.progress, Progress::Quiet | Progress::Json) || questions == Questions::Asked {
+            output::tell(&format!("Your compose stack {reference:?} is stored in {:?}\n", folder.display().to_string()));
+        }
+        if questions == Questions::Asked {
+            let without = Without { interpolation: true, env_resolution: true, validation: true, ..Without::default() };
+            let request = LoadRequest { without, ..self.request(services) };
+            match rcompose_model::load_model(&request, &self.files) {
+                (Some(model), _) => remote::agree(&reference, &model, &project)?,
+                (None, problems) => return Err(CommandError::Files(problems)),
+            }
+        }
+        Ok(project)
     }
 
     /// The project of what was loaded; warnings are shown.
@@ -80,7 +110,9 @@ impl World {
 
     /// The project's name, and the project where there are files.
     pub(crate) fn name(&self) -> Result<(String, Option<Project>), CommandError> {
-        let loaded = self.load(&[]);
+        // What was made for a service that a profile switches off now is still the project's.
+        let request = LoadRequest { all_resources: true, ..self.request(&[]) };
+        let loaded = rcompose_model::load(&request, &self.files);
         if let Some(project) = loaded.project {
             return Ok((project.name.clone(), Some(project)));
         }

@@ -147,7 +147,7 @@ pub(crate) fn gpus(node: &mut Node, trail: &Trail<'_>, problems: &mut Problems) 
 pub(crate) fn contexts(node: &mut Node, trail: &Trail<'_>, problems: &mut Problems) {
     let spot = node.spot.clone();
     let Some(items) = node.items() else { return };
-    let mut entries = Mapping::new();
+    let mut entries = Mapping::default();
     for item in items {
         let Some(text) = item.text() else { continue };
         match text.split_once('=') {
@@ -170,7 +170,7 @@ pub(crate) fn contexts(node: &mut Node, trail: &Trail<'_>, problems: &mut Proble
 pub(crate) fn ssh(node: &mut Node, trail: &Trail<'_>, problems: &mut Problems) {
     let spot = node.spot.clone();
     let Some(items) = node.items() else { return };
-    let mut entries = Mapping::new();
+    let mut entries = Mapping::default();
     for item in items {
         let Some(text) = item.text() else { continue };
         let (name, value) = match text.split_once('=') {

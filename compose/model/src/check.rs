@@ -68,8 +68,8 @@ fn known_keys(
         if problems.are_enough() {
             return;
         }
-        match fields.iter().find(|field| field.name == key.name) {
-            Some(field) => value(Some(key), node, field.shape, &trail.key(&key.name), problems),
+        match schema::find(fields, &key.name) {
+            Some((_, field)) => value(Some(key), node, field.shape, &trail.key(&key.name), problems),
             None if extensible && key.name.starts_with("x-") => {}
             None => problems.push(words::unknown_key(key, node, fields, trail)),
         }
@@ -114,7 +114,7 @@ pub(crate) fn complete(node: &Node, shape: &'static Shape, trail: &Trail<'_>, pr
                 problems.push(Diagnostic::error(Code::MissingKey, text).at(&node.spot));
             }
             for (key, value) in entries {
-                if let Some(field) = fields.iter().find(|field| field.name == key.name) {
+                if let Some((_, field)) = schema::find(fields, &key.name) {
                     complete(value, field.shape, &trail.key(&key.name), problems);
                 }
             }
@@ -125,7 +125,7 @@ pub(crate) fn complete(node: &Node, shape: &'static Shape, trail: &Trail<'_>, pr
             }
         }
         (Kind::Sequence(items), _) => {
-            if shape.distinct {
+            if shape.distinct && items.len() > 1 {
                 distinct(items, trail, problems);
             }
             let Some(below) = shape.list else { return };
@@ -138,28 +138,25 @@ pub(crate) fn complete(node: &Node, shape: &'static Shape, trail: &Trail<'_>, pr
 }
 
 fn distinct(items: &[Node], trail: &Trail<'_>, problems: &mut Problems) {
+    let written = |item: &Node| match &item.kind {
+        Kind::Scalar { text, .. } => text.clone(),
+        _ => item.to_json().to_string(),
+    };
     let mut seen: HashMap<String, &Node> = HashMap::with_capacity(items.len());
     for item in items {
         if problems.are_enough() {
             return;
         }
-        let written = match &item.kind {
-            Kind::Scalar { text, .. } => text.clone(),
-            _ => item.to_json().to_string(),
-        };
-        if let Some(first) = seen.get(&written) {
-            let shown = item.text().unwrap_or("this item");
-            let text = format!("{trail} has `{}` twice", shown.escape_debug());
-            problems.push(
-                Diagnostic::error(Code::Conflict, text)
-                    .at(&item.spot)
-                    .on(shown)
-                    .with_note("first here", &first.spot)
-                    .with_help("remove one of the two"),
-            );
-        } else {
-            seen.insert(written, item);
-        }
+        let Some(first) = seen.insert(written(item), item) else { continue };
+        let shown = item.text().unwrap_or("this item");
+        let text = format!("{trail} has `{}` twice", shown.escape_debug());
+        problems.push(
+            Diagnostic::error(Code::Conflict, text)
+                .at(&item.spot)
+                .on(shown)
+                .with_note("first here", &first.spot)
+                .with_help("remove one of the two"),
+        );
     }
 }
 

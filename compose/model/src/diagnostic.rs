@@ -43,6 +43,8 @@ pub enum Code {
     UnsetVariable,
     /// A file that cannot be read.
     File,
+    /// What was fetched names a path outside of its own tree.
+    Outside,
     /// More than we are ready to read.
     Limit,
     /// The name of the project.
@@ -73,6 +75,7 @@ impl Code {
             Self::Interpolation => "interpolation",
             Self::UnsetVariable => "unset-variable",
             Self::File => "file",
+            Self::Outside => "outside",
             Self::Limit => "limit",
             Self::ProjectName => "project-name",
             Self::NotFound => "not-found",

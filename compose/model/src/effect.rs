@@ -4,7 +4,7 @@ use crate::Diagnostic;
 use crate::diagnostic::Code;
 use crate::node::{Kind, Node};
 use crate::problems::Problems;
-use crate::schema::{Effect, Mapping, Shape, TOP};
+use crate::schema::{self, Effect, Mapping, Shape, TOP};
 use crate::trail::Trail;
 
 /// Warns of what has no effect.
@@ -16,7 +16,7 @@ fn walk(node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Pr
     match (&node.kind, shape.mapping) {
         (Kind::Mapping(entries), Some(Mapping::Fields(fields) | Mapping::Closed(fields))) => {
             for (key, value) in entries {
-                let Some(field) = fields.iter().find(|field| field.name == key.name) else { continue };
+                let Some((_, field)) = schema::find(fields, &key.name) else { continue };
                 let why = match field.effect {
                     Effect::Full => {
                         walk(value, field.shape, &trail.key(field.name), problems);

@@ -5,7 +5,7 @@ mod yaml;
 use serde_json::{Map, Value};
 
 use crate::node::{Kind, Node};
-use crate::schema::{Field, Json, Mapping, Shape, TOP};
+use crate::schema::{self, Field, Json, Mapping, Shape, TOP};
 
 /// How `$` is written, so that the text loads again to the same tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +42,10 @@ fn settled(node: &Node, shape: &'static Shape, top: bool) -> Value {
         (Kind::Mapping(entries), Some(Mapping::Fields(fields) | Mapping::Closed(fields))) => {
             let mut object = Map::new();
             for (key, value) in entries {
-                match fields.iter().find(|field| field.name == key.name) {
-                    Some(field) if field.json == Json::Hidden => {}
-                    Some(field) if field.json == Json::IfAny && value.items().is_some_and(<[Node]>::is_empty) => {}
-                    Some(field) => drop(object.insert(shown_name(field).to_owned(), settled(value, field.shape, false))),
+                match schema::find(fields, &key.name) {
+                    Some((_, field)) if field.json == Json::Hidden => {}
+                    Some((_, field)) if field.json == Json::IfAny && value.items().is_some_and(<[Node]>::is_empty) => {}
+                    Some((_, field)) => drop(object.insert(shown_name(field).to_owned(), settled(value, field.shape, false))),
                     // COMPAT: as docker compose, JSON has no extensions but those at the top.
                     None if top => drop(object.insert(key.name.clone(), unsettled(value, None))),
                     None => {}

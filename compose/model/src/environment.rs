@@ -206,7 +206,7 @@ fn read_file(
             return Err(Box::new(problem.with_help("write `raw`, or leave `format` out")));
         }
     };
-    let file: std::sync::Arc<Path> = std::sync::Arc::from(Path::new(path));
+    let file = std::sync::Arc::new(std::path::PathBuf::from(path));
     let spot = |line: &Line| Spot { file: file.clone(), line: line.number, column: 1, via: None };
     Ok(Some(
         lines

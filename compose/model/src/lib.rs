@@ -31,6 +31,7 @@ mod normalize;
 pub mod origin;
 mod parse;
 mod paths;
+pub mod pin;
 mod problems;
 pub mod project;
 mod render;
@@ -50,5 +51,6 @@ pub use load::{
 };
 pub use node::Node;
 pub use origin::{Origins, Place};
+pub use paths::without_credentials;
 pub use project::Project;
 pub use render::Excerpt;

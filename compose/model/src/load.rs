@@ -12,6 +12,7 @@ mod extends;
 mod files;
 mod include;
 mod name;
+mod trees;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use crate::consistency::Parts;
 use crate::diagnostic::Code;
 use crate::interpolate;
-use crate::node::{Mapping, Node};
+use crate::node::{Key, Mapping, Node};
 use crate::paths::{self, Base};
 use crate::problems::{ENOUGH, Problems};
 use crate::schema::TOP;
@@ -28,6 +29,7 @@ use crate::trail::Trail;
 use crate::variables::{Source, Variables};
 use crate::{Diagnostic, Project, check, consistency, decode, environment, merge, normalize, select, settle};
 use document::Loader;
+use trees::Trees;
 
 pub use files::{Files, HostFiles, Remote};
 pub(crate) use files::{MAX_ENV_BYTES, clean};
@@ -55,6 +57,8 @@ pub struct LoadRequest {
     pub environment: BTreeMap<String, String>,
     /// Absolute.
     pub working_dir: PathBuf,
+    /// Paths that fetched files may name though they are outside of what was fetched; `/` is all.
+    pub allowed_paths: Vec<PathBuf>,
     /// What is left out on the way.
     pub without: Without,
     /// Only the named services, and what they depend on.
@@ -151,30 +155,44 @@ fn assemble(request: &LoadRequest, files: &dyn Files, problems: &mut Problems) -
     let found = discover::files(request, &variables, files, problems)?;
     let directory = discover::project_directory(request, &found);
     variables::add_project_file(&mut variables, request, &directory, files)?;
-    let found = found.into_iter().map(|file| files::fetched(file, files)).collect::<Result<Vec<_>, _>>()?;
+    let mut trees = Trees::new(&request.allowed_paths, &request.working_dir, files);
+    let found = found.into_iter().map(|file| files::fetched(file, None, files, &mut trees)).collect::<Result<Vec<_>, _>>()?;
     let directory = match (found.first(), &request.project_directory) {
         (Some(files::Fetched { path, remote: true }), None) => paths::folder_of(path),
         _ => directory,
     };
-    let mut loader = Loader::new(request, files, problems);
+    let mut loader = Loader::new(request, files, trees, problems);
     let sources: Vec<PathBuf> = found.into_iter().map(|file| file.path).collect();
-    let texts = sources.iter().map(|path| loader.documents(path, None)).collect::<Result<Vec<_>, _>>()?;
+    let texts: Vec<Vec<Node>> = sources.iter().filter_map(|path| loader.documents_or_tell(path, None)).collect();
     let written = texts.iter().flatten().filter_map(|tree| tree.get("name")?.text()).next_back();
     let name = name::choose(request, &variables, written, &directory, files, loader.problems)?;
     variables.set("COMPOSE_PROJECT_NAME".to_owned(), name.clone(), Source::Project);
 
-    let Some(tree) = loader.merge(texts, &directory, &variables)? else {
+    let merged = loader.merge(texts, &directory, &variables)?;
+    loader.warn_of_unset(&variables);
+    if loader.is_incomplete {
+        // What the missing part would have said is not known: that it is missing was told.
+        return Ok(None);
+    }
+    let Some(tree) = merged else {
         let problem = Diagnostic::error(Code::MissingKey, "empty compose file");
         return Err(Box::new(problem.with_help("a stack needs at least `services:`")));
     };
-    loader.warn_of_unset(&variables);
-    let mut model = Model { tree, name, disabled: Mapping::new(), variables, directory, files: sources };
-    complete(&mut model, request, files, problems);
+    let trees = std::mem::take(&mut loader.trees);
+    let mut model = Model { tree, name, disabled: Mapping::default(), variables, directory, files: sources };
+    complete(&mut model, request, &Surroundings { files, trees: &trees }, problems);
     Ok(Some(model))
 }
 
+/// What the tree names.
+struct Surroundings<'a> {
+    files: &'a dyn Files,
+    trees: &'a Trees,
+}
+
 /// Everything that is done to the merged tree.
-fn complete(model: &mut Model, request: &LoadRequest, files: &dyn Files, problems: &mut Problems) {
+fn complete(model: &mut Model, request: &LoadRequest, around: &Surroundings<'_>, problems: &mut Problems) {
+    let files = around.files;
     let tree = &mut model.tree;
     merge::settle_tags(tree);
     if !request.without.validation {
@@ -182,10 +200,18 @@ fn complete(model: &mut Model, request: &LoadRequest, files: &dyn Files, problem
         consistency::attributes(tree, problems);
     }
     normalize::defaults(tree);
-    if !request.without.path_resolution {
-        let folder = model.directory.display().to_string();
-        let home = model.variables.get("HOME").map(str::to_owned);
-        paths::resolve(tree, &Base { folder: &folder, home: home.as_deref(), files });
+    let folder = model.directory.display().to_string();
+    let base = Base { folder: &folder, home: model.variables.get("HOME"), files };
+    let told = problems.len();
+    if request.without.path_resolution {
+        around.confine_unresolved(tree, &base, problems);
+    } else {
+        paths::resolve(tree, &base);
+        around.trees.confine(tree, &model.directory, files, problems);
+    }
+    if problems.len() > told {
+        // What leads out of a fetched tree is not even looked at: a message could show a line of it.
+        return;
     }
     // COMPAT: as in docker compose, names without value get none where variables are not put in.
     let mut only_name = Variables::default();
@@ -195,10 +221,34 @@ fn complete(model: &mut Model, request: &LoadRequest, files: &dyn Files, problem
     if !request.without.normalization {
         normalize::normalize(tree, &model.name, variables);
     }
-    // What is of the wrong type cannot be settled, and what it would have meant need not be guessed.
-    if request.without.interpolation || problems.has_errors() {
+    if request.without.interpolation {
         return;
     }
+    // A misspelt section declares nothing.
+    let is_section = |key: &Key| key.name.starts_with("x-") || TOP.below(&key.name).is_some();
+    let sections_are_sound = tree.mapping().is_none_or(|entries| entries.keys().all(is_section));
+    let is_broken = problems.has_errors();
+    let mut later = Problems::default();
+    settled(model, request, files, &mut later);
+    for problem in later.into_kept() {
+        if !(is_broken && is_echo(&problem, sections_are_sound)) {
+            problems.push(problem);
+        }
+    }
+}
+
+/// Of a tree with errors, what follows from them alone is not told: a service whose `image` is no text has an image.
+fn is_echo(problem: &Diagnostic, sections_are_sound: bool) -> bool {
+    match problem.code {
+        Code::MissingKey => true,
+        Code::Undefined => !sections_are_sound,
+        _ => false,
+    }
+}
+
+/// The part of the road on which every value is of its type.
+fn settled(model: &mut Model, request: &LoadRequest, files: &dyn Files, problems: &mut Problems) {
+    let tree = &mut model.tree;
     normalize::name(tree, &model.name);
     let spot = tree.spot.clone();
     *tree = settle::settle(std::mem::replace(tree, Node::null_at(&spot)), &TOP, problems);
@@ -209,6 +259,17 @@ fn complete(model: &mut Model, request: &LoadRequest, files: &dyn Files, problem
         _ => environment::resolve(&mut model.tree, &model.variables, files, problems),
     }
     environment::resolve_labels(&mut model.tree, files, problems);
+}
+
+impl Surroundings<'_> {
+    /// Paths that stay as they are written are looked at as what they would be.
+    fn confine_unresolved(&self, tree: &Node, base: &Base<'_>, problems: &mut Problems) {
+        if !self.trees.is_empty() {
+            let mut tree = tree.clone();
+            paths::resolve(&mut tree, base);
+            self.trees.confine(&mut tree, Path::new(base.folder), self.files, problems);
+        }
+    }
 }
 
 /// Which services take part, and whether they fit together.

@@ -2,7 +2,8 @@
 
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
-use std::path::Path;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -26,7 +27,7 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spot {
     /// The file.
-    pub file: Arc<Path>,
+    pub file: Arc<PathBuf>,
     /// From 1.
     pub line: u32,
     /// From 1.
@@ -73,8 +74,57 @@ pub enum Tag {
     Override,
 }
 
-/// Keys and values, in the order of the file.
-pub type Mapping = IndexMap<Key, Node>;
+/// Keys and values, in the order of the file. On the heap, since most nodes are scalars and all are moved often.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Mapping(Box<Entries>);
+
+/// The hasher is seeded, so that no file can be made of keys that collide.
+type Entries = IndexMap<Key, Node, foldhash::fast::RandomState>;
+
+impl Mapping {
+    /// One that holds so many entries without growing.
+    pub(crate) fn with_capacity(entries: usize) -> Self {
+        Self(Box::new(Entries::with_capacity_and_hasher(entries, foldhash::fast::RandomState::default())))
+    }
+}
+
+impl Deref for Mapping {
+    type Target = Entries;
+
+    fn deref(&self) -> &Entries {
+        &self.0
+    }
+}
+
+impl DerefMut for Mapping {
+    fn deref_mut(&mut self) -> &mut Entries {
+        &mut self.0
+    }
+}
+
+impl FromIterator<(Key, Node)> for Mapping {
+    fn from_iter<I: IntoIterator<Item = (Key, Node)>>(entries: I) -> Self {
+        Self(Box::new(entries.into_iter().collect()))
+    }
+}
+
+impl IntoIterator for Mapping {
+    type Item = (Key, Node);
+    type IntoIter = indexmap::map::IntoIter<Key, Node>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        (*self.0).into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Mapping {
+    type Item = (&'a Key, &'a Node);
+    type IntoIter = indexmap::map::Iter<'a, Key, Node>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
 
 /// What a value is.
 #[derive(Debug, Clone, PartialEq)]

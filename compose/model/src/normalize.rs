@@ -168,7 +168,7 @@ fn implied_dependencies(service: &mut Node) {
         return;
     }
     let spot = service.spot.clone();
-    put_if_missing(service, "depends_on", |_| Node::mapping_at(Mapping::new(), &spot));
+    put_if_missing(service, "depends_on", |_| Node::mapping_at(Mapping::default(), &spot));
     let Some(known) = service.get_mut("depends_on") else { return };
     for (name, restart, spot) in implied {
         put_if_missing(known, &name, |_| {
@@ -185,7 +185,7 @@ fn names(tree: &mut Node, project: &str) {
         let Some(entries) = tree.get_mut(section).and_then(Node::mapping_mut) else { continue };
         for (key, resource) in entries.iter_mut() {
             if resource.is_null() {
-                *resource = Node::mapping_at(Mapping::new(), &key.spot);
+                *resource = Node::mapping_at(Mapping::default(), &key.spot);
             }
             let external = resource.get("external").and_then(Node::text).is_some_and(|text| text.eq_ignore_ascii_case("true"));
             let name = if external { key.name.clone() } else { format!("{project}_{}", key.name) };

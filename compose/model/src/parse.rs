@@ -5,7 +5,7 @@
 mod syntax;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
@@ -30,7 +30,7 @@ pub(crate) fn parse(text: &str, file: &Path) -> Result<Vec<Node>, Diagnostic> {
 /// Reads every document of a text, and counts their values.
 pub(crate) fn parse_counted(text: &str, file: &Path) -> Result<(Vec<Node>, usize), Diagnostic> {
     let mut builder =
-        Builder { file: Arc::from(file), stack: Vec::new(), anchors: BTreeMap::new(), documents: Vec::new(), nodes: 0 };
+        Builder { file: Arc::new(file.to_owned()), stack: Vec::new(), anchors: BTreeMap::new(), documents: Vec::new(), nodes: 0 };
     // A byte order mark, which some editors leave at the start.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for event in Parser::new_from_str(text) {
@@ -44,7 +44,7 @@ pub(crate) fn parse_counted(text: &str, file: &Path) -> Result<(Vec<Node>, usize
 }
 
 struct Builder {
-    file: Arc<Path>,
+    file: Arc<PathBuf>,
     stack: Vec<Open>,
     anchors: BTreeMap<usize, Anchor>,
     documents: Vec<Node>,
@@ -100,7 +100,7 @@ impl Builder {
                 self.finish(Node { kind, spot, tag }, anchor, Size::ONE)
             }
             Event::SequenceStart(_, anchor, tag) => self.open(Kind::Sequence(Vec::new()), anchor, tag.as_deref(), spot),
-            Event::MappingStart(_, anchor, tag) => self.open(Kind::Mapping(Mapping::new()), anchor, tag.as_deref(), spot),
+            Event::MappingStart(_, anchor, tag) => self.open(Kind::Mapping(Mapping::default()), anchor, tag.as_deref(), spot),
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(mut open) = self.stack.pop() else { return Ok(()) };
                 if let Kind::Mapping(entries) = &mut open.node.kind {

@@ -16,80 +16,113 @@ pub(crate) struct Base<'a> {
     pub(crate) files: &'a dyn Files,
 }
 
+/// What a value that names a path stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// An image; `rootfs:DIR` names a folder.
+    Image,
+    /// A path of this machine.
+    Path,
+    /// As before; what looks absolute on Windows is left alone, and an empty one is the folder.
+    HostPath,
+    /// A build context: a folder, unless it is a URL or names something else.
+    Context,
+    /// A path whose events are waited for.
+    Watched,
+}
+
 /// Joins every path of a canonical tree to its folder.
 pub(crate) fn resolve(tree: &mut Node, base: &Base<'_>) {
-    each(tree.get_mut("services"), |service| service_paths(service, base));
-    each(tree.get_mut("volumes"), |volume| volume_device(volume, base));
+    each_path(tree, &mut |node, sort| {
+        if let Kind::Scalar { text, plain } = &mut node.kind {
+            *text = base.resolved(text, sort);
+            *plain = false;
+        }
+    });
+}
+
+/// Visits every value of a canonical tree that names a path.
+pub(crate) fn each_path(tree: &mut Node, visit: &mut dyn FnMut(&mut Node, Sort)) {
+    each(tree.get_mut("services"), |service| service_paths(service, visit));
+    each(tree.get_mut("volumes"), |volume| volume_device(volume, visit));
     for section in ["configs", "secrets"] {
-        each(tree.get_mut(section), |object| at(object, "file", |path| base.host_path(path)));
+        each(tree.get_mut(section), |object| at(object, "file", Sort::HostPath, visit));
     }
 }
 
-fn service_paths(service: &mut Node, base: &Base<'_>) {
-    at(service, "image", |image| match image.strip_prefix("rootfs:") {
-        Some(folder) => format!("rootfs:{}", base.path(folder)),
-        None => image.to_owned(),
-    });
+fn service_paths(service: &mut Node, visit: &mut dyn FnMut(&mut Node, Sort)) {
+    at(service, "image", Sort::Image, visit);
     if let Some(build) = service.get_mut("build") {
-        at(build, "context", |path| base.context(path));
-        each(build.get_mut("additional_contexts"), |context| scalar(context, |path| base.context(path)));
-        each(build.get_mut("ssh"), |key| scalar(key, |path| base.host_path(path)));
+        at(build, "context", Sort::Context, visit);
+        each(build.get_mut("additional_contexts"), |context| scalar(context, Sort::Context, visit));
+        each(build.get_mut("ssh"), |key| scalar(key, Sort::HostPath, visit));
     }
-    items(service.get_mut("env_file"), |file| at(file, "path", |path| base.path(path)));
-    items(service.get_mut("label_file"), |file| scalar(file, |path| base.path(path)));
-    if let Some(extends) = service.get_mut("extends") {
-        at(extends, "file", |path| if is_remote(path) { path.to_owned() } else { base.path(path) });
+    items(service.get_mut("env_file"), |file| at(file, "path", Sort::Path, visit));
+    items(service.get_mut("label_file"), |file| scalar(file, Sort::Path, visit));
+    if let Some(extends) = service.get_mut("extends")
+        && !extends.get("file").and_then(Node::text).is_some_and(is_remote)
+    {
+        at(extends, "file", Sort::Path, visit);
     }
     if let Some(develop) = service.get_mut("develop") {
-        items(develop.get_mut("watch"), |rule| at(rule, "path", |path| base.watched(path)));
+        items(develop.get_mut("watch"), |rule| at(rule, "path", Sort::Watched, visit));
     }
     items(service.get_mut("volumes"), |volume| {
         if volume.get("type").and_then(Node::text) == Some("bind") {
-            at(volume, "source", |path| base.host_path(path));
+            at(volume, "source", Sort::HostPath, visit);
         }
     });
 }
 
 /// `driver_opts` of a volume that is a path of the host.
-fn volume_device(volume: &mut Node, base: &Base<'_>) {
+fn volume_device(volume: &mut Node, visit: &mut dyn FnMut(&mut Node, Sort)) {
     if volume.get("driver").and_then(Node::text) != Some("local") {
         return;
     }
     let Some(options) = volume.get_mut("driver_opts") else { return };
     if options.get("o").and_then(Node::text) == Some("bind") {
-        at(options, "device", |path| base.host_path(path));
+        at(options, "device", Sort::HostPath, visit);
     }
 }
 
-fn each(node: Option<&mut Node>, mut change: impl FnMut(&mut Node)) {
+fn each(node: Option<&mut Node>, change: impl FnMut(&mut Node)) {
     if let Some(entries) = node.and_then(Node::mapping_mut) {
-        entries.values_mut().for_each(&mut change);
+        entries.values_mut().for_each(change);
     }
 }
 
-fn items(node: Option<&mut Node>, mut change: impl FnMut(&mut Node)) {
+fn items(node: Option<&mut Node>, change: impl FnMut(&mut Node)) {
     if let Some(items) = node.and_then(Node::items_mut) {
-        items.iter_mut().for_each(&mut change);
+        items.iter_mut().for_each(change);
     }
 }
 
-fn at(node: &mut Node, name: &str, change: impl Fn(&str) -> String) {
+fn at(node: &mut Node, name: &str, sort: Sort, visit: &mut dyn FnMut(&mut Node, Sort)) {
     if let Some(value) = node.get_mut(name) {
-        scalar(value, change);
+        scalar(value, sort, visit);
     }
 }
 
-fn scalar(node: &mut Node, change: impl Fn(&str) -> String) {
-    if node.is_null() {
-        return;
-    }
-    if let Kind::Scalar { text, plain } = &mut node.kind {
-        *text = change(text);
-        *plain = false;
+fn scalar(node: &mut Node, sort: Sort, visit: &mut dyn FnMut(&mut Node, Sort)) {
+    if !node.is_null() && matches!(node.kind, Kind::Scalar { .. }) {
+        visit(node, sort);
     }
 }
 
 impl Base<'_> {
+    fn resolved(&self, path: &str, sort: Sort) -> String {
+        match sort {
+            Sort::Image => match path.strip_prefix("rootfs:") {
+                Some(folder) => format!("rootfs:{}", self.path(folder)),
+                None => path.to_owned(),
+            },
+            Sort::Path => self.path(path),
+            Sort::HostPath => self.host_path(path),
+            Sort::Context => self.context(path),
+            Sort::Watched => self.watched(path),
+        }
+    }
+
     /// A path of the host; an empty one stays empty.
     pub(crate) fn path(&self, path: &str) -> String {
         if path.is_empty() { String::new() } else { self.join(&self.expand_home(path)) }
@@ -136,7 +169,7 @@ impl Base<'_> {
 
 /// A Git repository or an OCI artifact, not a file.
 pub(crate) fn is_remote(path: &str) -> bool {
-    let prefixes = ["https://", "http://", "git://", "ssh://", "git@", "oci://"];
+    let prefixes = ["https://", "http://", "git://", "ssh://", "file://", "git@", "github.com/", "oci://"];
     prefixes.iter().any(|prefix| path.starts_with(prefix))
 }
 
@@ -149,6 +182,16 @@ fn is_windows_absolute(path: &str) -> bool {
     let separator = |byte: Option<&u8>| matches!(byte, Some(b'/' | b'\\'));
     let drive = bytes.len() > 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && separator(bytes.get(2));
     drive || path.starts_with("\\\\") && bytes.len() > 2
+}
+
+/// A reference to something elsewhere as it may be shown: without the name and the password in it.
+pub fn without_credentials(reference: &str) -> String {
+    let Some((scheme, rest)) = reference.split_once("://") else { return reference.to_owned() };
+    let end = rest.find(['/', '#', '?']).unwrap_or(rest.len());
+    match rest[..end].rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://{host}{}", &rest[end..]),
+        None => reference.to_owned(),
+    }
 }
 
 /// The folder of a file.

@@ -260,9 +260,7 @@ impl Shape {
     /// What a key of this mapping holds.
     pub(crate) fn below(&self, key: &str) -> Option<&'static Shape> {
         match self.mapping? {
-            Mapping::Fields(fields) | Mapping::Closed(fields) => {
-                fields.iter().find(|field| field.name == key).map(|field| field.shape)
-            }
+            Mapping::Fields(fields) | Mapping::Closed(fields) => find(fields, key).map(|(_, field)| field.shape),
             Mapping::Named(shape) | Mapping::Keys(shape) => Some(shape),
         }
     }
@@ -288,6 +286,14 @@ impl Field {
     pub(crate) const fn effect(self, effect: Effect) -> Self {
         Self { effect, ..self }
     }
+}
+
+/// Finds a field, and its place in the table.
+pub(crate) fn find(fields: &'static [Field], name: &str) -> Option<(usize, &'static Field)> {
+    // Most names differ in length or in the first letter: that is told without a call.
+    let first = name.as_bytes().first();
+    let is_it = |field: &Field| field.name.len() == name.len() && field.name.as_bytes().first() == first && field.name == name;
+    fields.iter().enumerate().find(|(_, field)| is_it(field))
 }
 
 const fn field(name: &'static str, shape: &'static Shape) -> Field {

@@ -9,7 +9,7 @@ use crate::problems::Problems;
 
 /// Takes the services out of the tree that none of `profiles` enables.
 pub(crate) fn profiles(tree: &mut Node, profiles: &BTreeSet<String>) -> Mapping {
-    let mut disabled = Mapping::new();
+    let mut disabled = Mapping::default();
     let Some(services) = tree.get_mut("services").and_then(Node::mapping_mut) else { return disabled };
     let mut enabled = Mapping::with_capacity(services.len());
     for (key, service) in std::mem::take(services) {
@@ -118,14 +118,13 @@ pub(crate) fn prune(tree: &mut Node) {
                 add(section, Some(&key.name));
             }
         }
-        let items = |node: &'_ Node, name: &str| node.get(name).and_then(Node::items).unwrap_or_default().to_vec();
         for volume in items(service, "volumes") {
             if volume.get("type").and_then(Node::text) == Some("volume") {
                 add("volumes", volume.get("source").and_then(Node::text));
             }
         }
         let of_build = service.get("build").map(|build| items(build, "secrets")).unwrap_or_default();
-        for secret in items(service, "secrets").iter().chain(&of_build) {
+        for secret in items(service, "secrets").iter().chain(of_build) {
             add("secrets", secret.get("source").and_then(Node::text));
         }
         for config in items(service, "configs") {
@@ -140,6 +139,10 @@ pub(crate) fn prune(tree: &mut Node) {
             tree.remove(section);
         }
     }
+}
+
+fn items<'a>(node: &'a Node, name: &str) -> &'a [Node] {
+    node.get(name).and_then(Node::items).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{units, words};
 /// Settles a tree; keys come in the order in which they are printed.
 pub(crate) fn settle(tree: Node, shape: &'static Shape, problems: &mut Problems) -> Node {
     let spot = tree.spot.clone();
-    value(tree, shape, &Trail::TOP, problems).unwrap_or_else(|| Node::mapping_at(Mapping::new(), &spot))
+    value(tree, shape, &Trail::TOP, problems).unwrap_or_else(|| Node::mapping_at(Mapping::default(), &spot))
 }
 
 /// A value of its type; `None` if it is nothing at all.
@@ -51,26 +51,28 @@ fn value(node: Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Pr
     Some(Node { kind, spot, tag })
 }
 
-fn fields(mut entries: Mapping, fields: &'static [schema::Field], trail: &Trail<'_>, problems: &mut Problems) -> Mapping {
-    let mut settled = Mapping::with_capacity(entries.len());
-    for field in fields {
-        // Most attributes are not there: looking is cheaper than moving the rest together each time.
-        let Some((key, node)) = entries.swap_remove_entry(field.name) else { continue };
-        let Some(node) = value(node, field.shape, &trail.key(field.name), problems) else { continue };
-        if field.keeps_zero || !says_nothing(&node, field.shape) {
-            settled.insert(key, node);
+fn fields(entries: Mapping, fields: &'static [schema::Field], trail: &Trail<'_>, problems: &mut Problems) -> Mapping {
+    let mut settled: Vec<(usize, Key, Node)> = Vec::with_capacity(entries.len());
+    for (key, node) in entries {
+        match schema::find(fields, &key.name) {
+            Some((place, field)) => {
+                let Some(node) = value(node, field.shape, &trail.key(field.name), problems) else { continue };
+                if field.keeps_zero || !says_nothing(&node, field.shape) {
+                    settled.push((place, key, node));
+                }
+            }
+            None if key.name.starts_with("x-") => settled.push((fields.len(), key, node)),
+            None => {}
         }
     }
-    let mut rest: Vec<(Key, Node)> = entries.into_iter().filter(|(key, _)| key.name.starts_with("x-")).collect();
-    rest.sort_by(|one, other| one.0.name.cmp(&other.0.name));
-    settled.extend(rest);
-    settled
+    settled.sort_by(|(place, key, _), (other, another, _)| place.cmp(other).then_with(|| key.name.cmp(&another.name)));
+    settled.into_iter().map(|(_, key, node)| (key, node)).collect()
 }
 
 /// Brings the attributes of a mapping into the order in which they are printed.
 pub(crate) fn sort_fields(node: &mut Node, shape: &'static Shape) {
     let (Some(schema::Mapping::Fields(fields)), Some(entries)) = (shape.mapping, node.mapping_mut()) else { return };
-    let place = |key: &Key| fields.iter().position(|field| field.name == key.name).unwrap_or(fields.len());
+    let place = |key: &Key| schema::find(fields, &key.name).map_or(fields.len(), |(place, _)| place);
     entries.sort_by_cached_key(|key, _| (place(key), key.name.clone()));
 }
 
@@ -83,7 +85,7 @@ fn keyed(entries: Mapping, shape: &'static Shape, below: &'static Shape, trail: 
                 (Form::Environment, _) => Node::null_at(&spot),
                 // A service's part in a network may be nothing at all; a network is something.
                 (_, Some(_)) if trail.is_inside_a_service() => Node::null_at(&spot),
-                (_, Some(_)) => Node::mapping_at(Mapping::new(), &spot),
+                (_, Some(_)) => Node::mapping_at(Mapping::default(), &spot),
                 _ => Node::text_at("", &spot),
             });
             (key, node)
@@ -114,7 +116,10 @@ fn single(text: String, plain: bool, scalar: schema::Scalar) -> Kind {
     let written = if plain { Scalar::of_plain(&text) } else { Scalar::Text(&text) };
     let number = |number: i64| Kind::Scalar { text: number.to_string(), plain: true };
     let settled = match scalar.value {
-        Value::Text | Value::Choice(_) | Value::Checked(_) => Some(Kind::Scalar { text: written.to_string(), plain: false }),
+        Value::Text | Value::Choice(_) | Value::Checked(_) => match written {
+            Scalar::Text(_) => return Kind::Scalar { text, plain: false },
+            other => Some(Kind::Scalar { text: other.to_string(), plain: false }),
+        },
         Value::Boolean => {
             units::switch(&text).map(|on| Kind::Scalar { text: if on { "true" } else { "false" }.to_owned(), plain: true })
         }

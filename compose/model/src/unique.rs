@@ -1,5 +1,8 @@
 //! What makes two items of a list the same: the later one takes the place of the earlier one.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use crate::node::{Kind, Node};
 use crate::schema::Shape;
 
@@ -23,21 +26,45 @@ pub(crate) fn enforce(node: &mut Node, shape: &'static Shape) {
 }
 
 fn deduplicate(items: &mut Vec<Node>, key_of: fn(&Node) -> Option<String>) {
-    let mut places = std::collections::HashMap::new();
+    /// Up to here, comparing all with all is cheaper than a table.
+    const FEW: usize = 16;
+    match items.len() {
+        0 | 1 => {}
+        2..=FEW => {
+            let mut keys: Vec<Option<String>> = Vec::with_capacity(items.len());
+            keep_last(items, |item| {
+                let key = key_of(item);
+                let known = key.as_ref().and_then(|_| keys.iter().position(|known| *known == key));
+                if known.is_none() {
+                    keys.push(key);
+                }
+                known
+            });
+        }
+        _ => {
+            let (mut places, mut kept) = (HashMap::with_capacity(items.len()), 0);
+            keep_last(items, |item| {
+                let known = key_of(item).and_then(|key| match places.entry(key) {
+                    Entry::Occupied(place) => Some(*place.get()),
+                    Entry::Vacant(free) => {
+                        free.insert(kept);
+                        None
+                    }
+                });
+                kept += usize::from(known.is_none());
+                known
+            });
+        }
+    }
+}
+
+/// Puts each item into the place of the one that it is the same as, by the place that `known` gives, or keeps it behind the others.
+fn keep_last(items: &mut Vec<Node>, mut known: impl FnMut(&Node) -> Option<usize>) {
     let mut kept: Vec<Node> = Vec::with_capacity(items.len());
     for item in items.drain(..) {
-        match key_of(&item) {
+        match known(&item) {
+            Some(place) => kept[place] = item,
             None => kept.push(item),
-            Some(key) => match places.entry(key) {
-                std::collections::hash_map::Entry::Occupied(place) => {
-                    let place: &usize = place.get();
-                    kept[*place] = item;
-                }
-                std::collections::hash_map::Entry::Vacant(free) => {
-                    free.insert(kept.len());
-                    kept.push(item);
-                }
-            },
         }
     }
     *items = kept;

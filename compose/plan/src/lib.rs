@@ -29,7 +29,7 @@ pub mod up;
 pub use cause::Cause;
 pub use down::{Down, ImageRemoval, down};
 pub use error::PlanError;
-pub use images::{ImageRequest, images};
+pub use images::{ImageRequest, images, pushes};
 pub use lifecycle::{Lifecycle, lifecycle};
 pub use naming::{container_name, one_off_name, replacement_name};
 pub use observed::Observed;

@@ -49,6 +49,11 @@ pub enum Operation {
         /// A failure is only a warning.
         optional: bool,
     },
+    /// Sends an image to its registry.
+    PushImage {
+        /// As written.
+        reference: String,
+    },
     /// Makes the network `key` of the project.
     CreateNetwork {
         /// Key in the file.
@@ -159,6 +164,7 @@ impl fmt::Display for Operation {
                 PullPolicy::Always => write!(out, "pull image `{reference}`"),
                 _ => write!(out, "ensure image `{reference}`"),
             },
+            Self::PushImage { reference } => write!(out, "push image `{reference}`"),
             Self::CreateNetwork { name, .. } => write!(out, "create network `{name}`"),
             Self::RemoveNetwork { name } => write!(out, "remove network `{name}`"),
             Self::CreateVolume { name, .. } => write!(out, "create volume `{name}`"),

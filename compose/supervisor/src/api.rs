@@ -1,5 +1,6 @@
 //! The router: thin handlers over the supervisor. HTTP/1.1 with JSON on a Unix socket; streams are one object a line.
 
+mod artifacts;
 mod images;
 pub mod messages;
 mod networks;
@@ -63,18 +64,30 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/images", get(images::list))
         .route("/v1/images/load", post(images::load).layer(DefaultBodyLimit::disable()))
         .route("/v1/images/save", post(images::save))
+        .route("/v1/images/load-file", post(images::load_file))
+        .route("/v1/images/import", post(images::import).layer(DefaultBodyLimit::disable()))
+        .route("/v1/images/import-docker", post(images::import_docker))
+        .route("/v1/images/export", post(images::export))
         .route("/v1/images/pull", post(images::pull))
+        .route("/v1/images/push", post(images::push))
+        .route("/v1/images/tag", post(images::tag))
+        .route("/v1/images/history", post(images::history))
+        .route("/v1/images/digest", post(artifacts::digest))
+        .route("/v1/artifacts/fetch", post(artifacts::fetch))
         .route("/v1/images/inspect", post(images::inspect))
         .route("/v1/images/remove", post(images::remove))
         .route("/v1/images/prune", post(images::prune))
         .route("/v1/networks", get(networks::list))
+        .route("/v1/networks/create", post(networks::create))
         .route("/v1/networks/remove", post(networks::remove))
         .route("/v1/networks/prune", post(networks::prune))
         .route("/v1/volumes", get(volumes::list))
+        .route("/v1/volumes/create", post(volumes::create))
         .route("/v1/volumes/remove", post(volumes::remove))
         .route("/v1/volumes/prune", post(volumes::prune))
         .route("/v1/info", get(system::info))
         .route("/v1/disk-usage", get(system::disk_usage))
+        .route("/v1/check", post(system::check))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(check_peer))
         .with_state(supervisor)

@@ -4,17 +4,20 @@
 //! api        the router, its messages             client     the other side of the socket
 //! observe    what exists, for the planner         execute    a plan, operation by operation
 //! translate  a service to a container             keep       a driver for each container
+//! resource   a network or volume to what is made
 //! service    the machine of a container: pure     restart    when it is started again
-//! health     whether it works
+//! health     whether it works                     docker     another engine's images
 //! ```
 
 mod api;
 pub mod client;
+mod docker;
 mod execute;
 pub mod health;
 mod keep;
 mod logs;
 mod observe;
+mod resource;
 pub mod restart;
 mod role;
 mod service;
@@ -24,6 +27,6 @@ mod translate;
 
 pub use api::messages;
 pub use rcompose_engine::frame;
-pub use rcompose_engine::image::RegistryConfig;
+pub use rcompose_engine::image::{RegistryConfig, RegistryError, log_in, log_out};
 pub use role::main;
 pub use settings::Settings;

@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use rcompose_engine::image::ImageConfig;
-use rcompose_engine::image::PullProgress;
+use rcompose_engine::image::{Checked, Image, ImageConfig, Platform, PullProgress, Pushed, Reference, RegistryError};
 use rcompose_engine::{Container, Engine, EngineError, State};
 use rcompose_model::Project;
 use rcompose_model::project::Service;
@@ -57,21 +56,70 @@ impl Supervisor {
         }
         let keeper = Keeper::new(engine.clone(), policies);
         keeper.adopt();
+        collect_later(&engine);
         let registries = settings.registries.clone();
         Ok(Arc::new(Self { engine, keeper, registries, work: TaskTracker::new(), projects, locks: Mutex::new(BTreeMap::new()) }))
     }
 
     /// Pulls an image.
-    pub(crate) async fn pull(&self, name: &str, progress: impl Fn(PullProgress) + Send + Sync) -> Result<(), Failure> {
-        let reference: rcompose_engine::image::Reference = name.parse().map_err(|error| Failure::of(&error))?;
-        let pulled = self.engine.images().pull(&reference, &self.registries, progress).await;
-        pulled.map(drop).map_err(|error| {
-            let mut failure = Failure::of(&error);
-            failure.causes.insert(0, failure.message);
-            failure.message = format!("failed to pull image `{name}`");
-            failure.hint = Some("load it with `rcompose image load -i FILE`, or name a mirror in the configuration".to_owned());
-            failure
+    pub(crate) async fn pull(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+        offline: bool,
+        progress: impl Fn(PullProgress) + Send + Sync,
+    ) -> Result<Image, Failure> {
+        if offline {
+            let mut failure = Failure::text(format!("image `{name}` is not in the store, and `--offline` asks no registry"));
+            failure.hint = Some("pull it before, or load it with `rcompose image load -i FILE`".to_owned());
+            return Err(failure);
+        }
+        let reference: Reference = name.parse().map_err(|error| Failure::of(&error))?;
+        let pulled = self.engine.images().pull(&reference, platform, &self.registries, progress).await;
+        pulled.map_err(|error| {
+            let hint = match &error {
+                error if error.is_unauthorized() => log_in_to(&reference),
+                RegistryError::Platform { .. } => "name another platform: `platform:` of the service, or `--platform`".to_owned(),
+                RegistryError::Refused { status: 404, .. } => {
+                    "check the name and the tag; what was built here is not pulled".to_owned()
+                }
+                _ => "load it with `rcompose image load -i FILE`, or name a mirror in the configuration".to_owned(),
+            };
+            failed(format!("failed to pull image `{name}`"), &error, hint)
         })
+    }
+
+    /// Pushes an image.
+    pub(crate) async fn push(
+        &self,
+        name: &str,
+        offline: bool,
+        progress: impl Fn(PullProgress) + Send + Sync,
+    ) -> Result<Pushed, Failure> {
+        if offline {
+            return Err(Failure::text(format!("image `{name}` cannot be pushed: `--offline` asks no registry")));
+        }
+        let reference: Reference = name.parse().map_err(|error| Failure::of(&error))?;
+        let pushed = self.engine.images().push(&reference, &self.registries, progress).await;
+        pushed.map_err(|error| {
+            let hint = match &error {
+                error if error.is_unauthorized() => log_in_to(&reference),
+                RegistryError::Store(_) => "build it, or give it this name with `rcompose image tag`".to_owned(),
+                _ => "what was sent stays there: push it again".to_owned(),
+            };
+            failed(format!("failed to push image `{name}`"), &error, hint)
+        })
+    }
+
+    /// Mends an image; layers that containers run from are left alone.
+    pub(crate) async fn repair(&self, checked: &Checked, offline: bool) -> Result<(), String> {
+        if offline {
+            return Err("`--offline` asks no registry".to_owned());
+        }
+        let running = self.engine.list().into_iter().filter(|container| container.state == State::Running);
+        let images = running.filter_map(|container| self.engine.images().resolve(&container.record.image_id).ok());
+        let busy = images.flat_map(|image| image.config.rootfs.diff_ids).collect();
+        self.engine.images().repair(checked, &busy, &self.registries).await
     }
 
     /// The lock that commands on one project take.
@@ -219,6 +267,35 @@ impl Supervisor {
             ProjectSummary { name, status: status.join(", "), config_files: files }
         };
         projects.into_iter().map(summary).collect()
+    }
+}
+
+/// Layers that no image has are kept so long: the next try of a pull that was cut off finds what it had.
+const LAYER_GRACE: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
+
+/// Nobody waits for what is cleared away.
+fn collect_later(engine: &Arc<Engine>) {
+    let engine = engine.clone();
+    tokio::task::spawn_blocking(move || match engine.images().collect(LAYER_GRACE, |_| false) {
+        Ok(collected) if collected.layers.is_empty() => {}
+        Ok(collected) => {
+            tracing::info!(layers = collected.layers.len(), bytes = collected.bytes, "old layers without an image went")
+        }
+        Err(error) => tracing::warn!(%error, "layers could not be collected"),
+    });
+}
+
+fn failed(message: String, error: &RegistryError, hint: String) -> Failure {
+    let mut failure = Failure::of(error);
+    failure.causes.insert(0, std::mem::replace(&mut failure.message, message));
+    failure.hint = Some(hint);
+    failure
+}
+
+fn log_in_to(reference: &Reference) -> String {
+    match reference.registry() {
+        "docker.io" => "log in with `rcompose login`, or check the name".to_owned(),
+        registry => format!("log in with `rcompose login {registry}`, or check the name"),
     }
 }
 

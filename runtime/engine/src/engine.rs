@@ -3,6 +3,7 @@
 mod adopt;
 mod connect;
 mod create;
+mod effect;
 mod exec;
 mod files;
 mod host;
@@ -219,10 +220,11 @@ impl Engine {
             (_, true) => State::Removing,
             (Some(_), false) => State::Running,
             (None, false) => match (record.started_at, &record.failure) {
-                (_, Some((code, _))) => {
+                // Also when a first start failed: it never ran.
+                (None, _) => State::Created,
+                (Some(_), Some((code, _))) => {
                     State::Exited(ExitRecord { code: *code, oom_killed: false, finished_at: record.failed_at, ran_for: 0 })
                 }
-                (None, None) => State::Created,
                 (Some(_), None) => {
                     State::Exited(ExitRecord::read(&entry.paths.exit()).unwrap_or_else(|| ExitRecord::unknown(now())))
                 }
@@ -235,6 +237,25 @@ impl Engine {
     pub fn log_path(&self, record: &Record) -> PathBuf {
         let stream = record.spec.log.stream.clone().unwrap_or_else(|| record.id.to_string());
         self.config.data_root.join("logs").join(format!("{stream}.log"))
+    }
+
+    /// Bytes of what is kept of containers' output, by the first part of their streams' names: projects.
+    pub fn log_sizes(&self) -> BTreeMap<String, u64> {
+        let folders = std::fs::read_dir(self.config.data_root.join("logs")).into_iter().flatten().flatten();
+        let folders = folders.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let size =
+            |it: std::fs::DirEntry| (it.file_name().to_string_lossy().into_owned(), rcompose_volume::tree_size(&it.path()));
+        folders.map(size).collect()
+    }
+
+    /// The merged tree of an image, read-only. `None` for an image without layers.
+    ///
+    /// # Errors
+    /// No such image; directories of the host are no images.
+    pub fn open_tree(&self, name: &str) -> Result<Option<rcompose_sys::beneath::Root>, EngineError> {
+        let image = self.images.resolve(name)?;
+        let (_, _, view) = self.images.open_image(&image.id.to_string())?;
+        image::open(&view).doing(|| format!("open image {name}"))
     }
 
     /// Removes the logs below a path of the log store.

@@ -1,24 +1,27 @@
-//! Archives of images: what `docker save` writes, and OCI layouts. Read as a stream, once, in any order of entries; and
-//! written.
+//! Archives of images: what `docker save` writes, and OCI layouts, in any order of entries; read, and written.
 
+mod members;
 mod save;
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcompose_sys::atomic;
 use serde::Deserialize;
 
 use crate::config::ImageConfig;
-use crate::layer::{self, LayerError};
-use crate::store::{self, Store, StoreError};
+use crate::layer::LayerError;
+use crate::store::{Store, StoreError, Unpacked};
 use crate::{Digest, Reference};
+use members::{Members, member_name};
 
 pub use save::{ArchiveForm, SaveError, Saving};
 
 /// The most that a description or manifest may hold.
 const MAX_DOCUMENT: u64 = 8 << 20;
+/// Layers that are unpacked at once, at most: more would wait for the disk.
+const MOST_THREADS: usize = 4;
 
 /// An image that was loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +59,9 @@ pub enum LoadError {
         #[source]
         source: LayerError,
     },
+    /// A tree that is to become an image.
+    #[error("failed to unpack the tree")]
+    Tree(#[source] LayerError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -103,22 +109,39 @@ struct Found {
 }
 
 impl Store {
-    /// Loads every image of an archive. Layers that are there already are not unpacked again.
+    /// Loads every image of an archive that comes as a stream. Layers that are there already are not unpacked again.
     pub fn load(&self, archive: impl Read) -> Result<Vec<Loaded>, LoadError> {
-        let scratch = self.scratch()?;
-        let members = extract(archive, scratch.path())?;
-        let found = if members.contains_key("manifest.json") { saved_images(&members)? } else { layout_images(&members)? };
+        let scratch = self.layers.scratch()?;
+        self.load_members(&Members::spool(archive, scratch.path())?)
+    }
+
+    /// Loads every image of an archive. An uncompressed file is read where it is; anything else is a stream.
+    pub fn load_file(&self, archive: std::fs::File) -> Result<Vec<Loaded>, LoadError> {
+        match Members::of_file(&archive)? {
+            Some(members) => self.load_members(&members),
+            None => self.load(archive),
+        }
+    }
+
+    fn load_members(&self, members: &Members) -> Result<Vec<Loaded>, LoadError> {
+        let found = if members.has("manifest.json") { saved_images(members)? } else { layout_images(members)? };
         if found.is_empty() {
             return Err(LoadError::Invalid("it names no image".to_owned()));
         }
-        found.iter().map(|image| self.load_image(image, &members)).collect()
+        let images = found.into_iter().map(|found| Described::read(found, members)).collect::<Result<Vec<_>, _>>()?;
+        let wanted = images.iter().flat_map(|image| image.config.rootfs.diff_ids.iter().zip(&image.found.layers));
+        let wanted: BTreeMap<Digest, String> = wanted.map(|(diff_id, name)| (diff_id.clone(), name.clone())).collect();
+        // What is loaded has no image yet, and what is there already must not go meanwhile.
+        let _lease = self.lease(wanted.keys().cloned());
+        self.ensure_layers(&wanted, members)?;
+        images.into_iter().map(|image| self.add_loaded(image)).collect()
     }
 
-    fn load_image(&self, image: &Found, members: &Members) -> Result<Loaded, LoadError> {
-        let text = document(members, &image.config)?;
-        let id = self.load_parts(&text, &image.layers, members)?;
+    fn add_loaded(&self, image: Described) -> Result<Loaded, LoadError> {
+        let size = image.config.rootfs.diff_ids.iter().map(|layer| self.layers.size(layer)).sum();
+        let id = self.add(&image.text, image.config, size)?;
         let mut tags = Vec::new();
-        for tag in &image.tags {
+        for tag in &image.found.tags {
             let reference: Reference = tag.parse().map_err(StoreError::from)?;
             self.tag(&id, &reference)?;
             tags.push(reference);
@@ -126,114 +149,70 @@ impl Store {
         Ok(Loaded { id, tags })
     }
 
-    /// Makes an image of its description and the archives of its layers, lowest first. A layer that is there already may be
-    /// missing among `members`.
-    pub(crate) fn load_parts(&self, description: &str, layers: &[String], members: &Members) -> Result<Digest, LoadError> {
-        let config: ImageConfig = parse_description(description)?;
-        let diff_ids = &config.rootfs.diff_ids;
-        if diff_ids.len() != layers.len() {
-            let text = format!("the image has {} layers and describes {}", layers.len(), diff_ids.len());
-            return Err(LoadError::Invalid(text));
+    /// Unpacks the layers that are missing, as many at once as there are processors, and has them on disk together.
+    fn ensure_layers(&self, wanted: &BTreeMap<Digest, String>, members: &Members) -> Result<(), LoadError> {
+        // In one order for everybody, so that two loads of the same layers wait for each other and not in a circle.
+        let _turns: Vec<_> = wanted.keys().map(|layer| self.flights.blocking_turn(layer)).collect();
+        let missing: Vec<(&Digest, &String)> = wanted.iter().filter(|(layer, _)| !self.layers.has(layer)).collect();
+        if missing.is_empty() {
+            return Ok(());
         }
-        let mut size = 0;
-        for (diff_id, member) in diff_ids.iter().zip(layers) {
-            size += self.ensure_layer(diff_id, members.get(member).map(PathBuf::as_path))?;
-        }
-        Ok(self.add(description, config, size)?)
-    }
-
-    /// Unpacks a layer unless it is there; gives its size.
-    fn ensure_layer(&self, diff_id: &Digest, archive: Option<&Path>) -> Result<u64, LoadError> {
-        let target = self.layer_path(diff_id);
-        if target.is_dir() {
-            return Ok(self.layer_size(diff_id));
-        }
-        let archive = archive.ok_or_else(|| LoadError::Invalid(format!("layer {diff_id} is missing")))?;
-        let scratch = self.scratch()?;
-        let unpacked = scratch.path().join("layer");
-        std::fs::create_dir(&unpacked).map_err(LoadError::Read)?;
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&unpacked, mode).map_err(LoadError::Read)?;
-        let file = std::fs::File::open(archive).map_err(LoadError::Read)?;
-        let recipe = scratch.path().join("recipe");
-        let unpacking = layer::unpack(std::io::BufReader::new(file), &unpacked, &recipe, diff_id);
-        let size = unpacking.map_err(|source| LoadError::Layer { layer: diff_id.clone(), source })?;
-        store::storage(atomic::sync_filesystem(&unpacked), "write a layer")?;
-        store::storage(
-            atomic::write_file_relaxed(&self.size_path(diff_id), size.to_string().as_bytes(), 0o600),
-            "write a layer",
-        )?;
-        std::fs::rename(&recipe, self.recipe_path(diff_id)).map_err(LoadError::Read)?;
-        match atomic::publish_dir(&unpacked, &target) {
-            Err(error) if error.errno() != rustix::io::Errno::EXIST => {
-                Err(StoreError::Storage { doing: "publish a layer", source: error }.into())
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            while let Some((layer, name)) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                done.push(self.unpack_member(layer, name, members)?);
             }
-            _ => Ok(size),
-        }
+            Ok::<_, LoadError>(done)
+        };
+        let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get).min(MOST_THREADS);
+        let unpacked = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..at_once.min(missing.len())).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            let others = others.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            std::iter::once(own).chain(others).collect::<Result<Vec<_>, _>>()
+        })?;
+        self.layers.sync()?;
+        Ok(unpacked.into_iter().flatten().try_for_each(|layer| self.layers.publish(layer))?)
+    }
+
+    fn unpack_member(&self, layer: &Digest, name: &str, members: &Members) -> Result<Unpacked, LoadError> {
+        let member = members.get(name).ok_or_else(|| LoadError::Invalid(format!("layer {layer} is missing")))?;
+        let failed = |source| LoadError::Layer { layer: layer.clone(), source };
+        self.layers.unpack(member.read()).and_then(|unpacked| unpacked.expect(layer)).map_err(failed)
     }
 }
 
-/// Members of an archive by their clean names, and the files that hold them.
-pub(crate) type Members = BTreeMap<String, PathBuf>;
-
-/// The layers that a description names, lowest first.
-pub(crate) fn diff_ids(description: &str) -> Result<Vec<Digest>, LoadError> {
-    Ok(parse_description(description)?.rootfs.diff_ids)
+/// An image of an archive, with its description.
+struct Described {
+    found: Found,
+    text: String,
+    config: ImageConfig,
 }
 
-fn parse_description(text: &str) -> Result<ImageConfig, LoadError> {
+impl Described {
+    fn read(found: Found, members: &Members) -> Result<Self, LoadError> {
+        let text = document(members, &found.config)?;
+        let config = parse_description(&text)?;
+        let (described, there) = (config.rootfs.diff_ids.len(), found.layers.len());
+        if described != there {
+            return Err(LoadError::Invalid(format!("the image has {there} layers and describes {described}")));
+        }
+        Ok(Self { found, text, config })
+    }
+}
+
+pub(crate) fn parse_description(text: &str) -> Result<ImageConfig, LoadError> {
     serde_json::from_str(text).map_err(|source| LoadError::Document { name: "config".to_owned(), source })
 }
 
-/// Writes the members into numbered files: their names are a stranger's.
-fn extract(archive: impl Read, folder: &Path) -> Result<Members, LoadError> {
-    let stream = layer::decompress(archive).map_err(LoadError::Read)?;
-    let mut tar = tar::Archive::new(stream);
-    let mut members = Members::new();
-    let mut links = Vec::new();
-    for (number, entry) in tar.entries().map_err(LoadError::Read)?.enumerate() {
-        let mut entry = entry.map_err(LoadError::Read)?;
-        let name = member_name(&entry.path().map_err(LoadError::Read)?);
-        match entry.header().entry_type() {
-            tar::EntryType::Regular => {
-                let path = folder.join(number.to_string());
-                let mut file = std::fs::File::create(&path).map_err(LoadError::Read)?;
-                std::io::copy(&mut entry, &mut file).map_err(LoadError::Read)?;
-                members.insert(name, path);
-            }
-            // Older versions link equal layers to each other.
-            tar::EntryType::Symlink => {
-                let target = entry.link_name().map_err(LoadError::Read)?.unwrap_or_default().into_owned();
-                links.push((name.clone(), member_name(&Path::new(&name).parent().unwrap_or(Path::new("")).join(target))));
-            }
-            _ => {}
-        }
-    }
-    for (name, target) in links {
-        if let Some(path) = members.get(&target).cloned() {
-            members.insert(name, path);
-        }
-    }
-    Ok(members)
-}
-
-fn member_name(path: &Path) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => parts.push(name.to_string_lossy().into_owned()),
-            Component::ParentDir => drop(parts.pop()),
-            _ => {}
-        }
-    }
-    parts.join("/")
-}
-
 fn document(members: &Members, name: &str) -> Result<String, LoadError> {
-    let path = members.get(name).ok_or_else(|| LoadError::Invalid(format!("`{name}` is missing")))?;
+    let member = members.get(name).ok_or_else(|| LoadError::Invalid(format!("`{name}` is missing")))?;
+    if member.length > MAX_DOCUMENT {
+        return Err(LoadError::Invalid(format!("`{name}` has more than {MAX_DOCUMENT} bytes")));
+    }
     let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(LoadError::Read)?;
-    file.take(MAX_DOCUMENT).read_to_string(&mut text).map_err(LoadError::Read)?;
+    member.read().read_to_string(&mut text).map_err(LoadError::Read)?;
     Ok(text)
 }
 
@@ -338,6 +317,9 @@ mod tests {
         assert_eq!(config.config.cmd, Some(vec!["/hello".to_owned()]));
         assert_eq!(std::fs::read(view.lower[0].join("hello")).unwrap(), b"world");
         assert_eq!(image.inspect()["RepoTags"][0], "small:1");
+        let held = again.hold("small:1").unwrap();
+        assert!(matches!(again.remove("small:1"), Err(StoreError::InUse(_))));
+        drop(held);
         let (untagged, gone) = again.remove("small:1").unwrap();
         assert_eq!((untagged.len(), gone), (1, Some(image.id)));
         assert_eq!(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::{Digest, Platform};
 
 /// The image's own description.
 ///
@@ -33,6 +33,13 @@ pub struct ImageConfig {
     /// How it came to be, verbatim.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
     pub history: Vec<serde_json::Value>,
+}
+
+impl ImageConfig {
+    /// What it is made for.
+    pub fn platform(&self) -> Platform {
+        Platform { os: self.os.clone(), architecture: self.architecture.clone(), variant: self.variant.clone() }
+    }
 }
 
 /// Layers by the digests of their uncompressed archives.

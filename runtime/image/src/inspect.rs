@@ -11,7 +11,7 @@ impl Image {
         json!({
             "Id": self.id.to_string(),
             "RepoTags": self.tags.iter().map(crate::Reference::familiar).collect::<Vec<_>>(),
-            "RepoDigests": [],
+            "RepoDigests": self.digests,
             "Parent": "",
             "Comment": self.comment(),
             "Created": self.config.created.clone().unwrap_or_default(),

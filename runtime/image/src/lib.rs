@@ -1,25 +1,37 @@
-//! Images: references, the content store, archives, layers to root file systems.
+//! Images: references, the content store, archives, registries, layers to root file systems.
 //!
-//! [`Store`] is the whole of it for those above: `load` an archive, `resolve` a reference, `view` what a container's root file
-//! system is made of. Everything that comes from outside is checked against its digest before it becomes visible.
+//! [`Store`] is the whole of it for those above: `load` an archive, `pull` and `push`, `resolve` a reference, `view` what a
+//! container's root file system is made of. Everything that comes from outside is checked against its digest before it becomes
+//! visible.
 
 mod archive;
 mod config;
 mod digest;
+mod history;
+mod import;
 mod inspect;
 mod layer;
+mod platform;
 mod reference;
 mod registry;
 mod rootfs;
 mod store;
+mod tree;
 mod usage;
 
 pub use archive::{ArchiveForm, LoadError, Loaded, SaveError, Saving};
 pub use config::{Config, Healthcheck, ImageConfig};
 pub use digest::Digest;
+pub use history::Step;
+pub use import::Import;
 pub use layer::LayerError;
+pub use platform::{InvalidPlatform, Platform};
 pub use reference::{InvalidReference, Reference};
-pub use registry::{PullError, PullProgress, RegistryConfig};
+pub use registry::{
+    Artifact, ArtifactKind, CredentialsError, LayerState, Login, Part, PullProgress, PushProgress, Pushed, RegistryConfig,
+    RegistryError, fetch_artifact, log_in, log_out, resolve_digest,
+};
 pub use rootfs::{RootfsError, View};
-pub use store::{Image, Store, StoreError};
+pub use store::{Checked, Collected, Image, Lease, Problem, Store, StoreError};
+pub use tree::write_tree;
 pub use usage::Usage;

@@ -160,4 +160,15 @@ mod tests {
             assert!(text.parse::<Reference>().is_err(), "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_taken_is_written_and_read_as_the_same(text in "\\PC{0,80}|[a-zA-Z0-9._:/@-]{0,60}|([a-z0-9.-]{1,8}(:[0-9]{1,5})?/)?[a-z0-9/_-]{1,20}(:[a-zA-Z0-9._-]{1,9})?(@sha256:[0-9a-f]{64})?") {
+            if let Ok(reference) = text.parse::<Reference>() {
+                proptest::prop_assert_eq!(&reference.to_string().parse::<Reference>().unwrap(), &reference);
+                proptest::prop_assert_eq!(&reference.familiar().parse::<Reference>().unwrap(), &reference);
+                proptest::prop_assert!(!reference.repository().contains("..") && !reference.repository().starts_with('/'));
+            }
+        }
+    }
 }

@@ -9,6 +9,7 @@ pub mod bpf;
 pub mod clone;
 pub mod error;
 pub mod exec;
+pub mod fault;
 pub mod keyring;
 pub mod lock;
 pub mod mount;

@@ -33,6 +33,12 @@ pub(crate) struct Config {
     /// Do not read the `env_file`s of services
     #[arg(long)]
     pub(crate) no_env_resolution: bool,
+    /// Images by the digests that their registries have for them now
+    #[arg(long)]
+    pub(crate) resolve_image_digests: bool,
+    /// Only the images, by digest: a file that pins them when it is laid on the others
+    #[arg(long)]
+    pub(crate) lock_image_digests: bool,
     /// Where each value was written, beside it
     #[arg(long, conflicts_with_all = ["format", "no_interpolate"])]
     pub(crate) origin: bool,
@@ -63,4 +69,11 @@ pub(crate) struct Config {
     /// Variables that the files can use, with their values
     #[arg(long)]
     pub(crate) environment: bool,
+}
+
+impl Config {
+    /// Whether names are listed instead of the model.
+    pub(crate) fn is_list(&self) -> bool {
+        self.services || self.volumes || self.networks || self.models || self.profiles || self.images || self.environment
+    }
 }

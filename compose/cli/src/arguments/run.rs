@@ -1,4 +1,4 @@
-//! Arguments of `run` and `pull`.
+//! Arguments of `run`, `pull` and `push`.
 
 use clap::{ArgAction, Args, ValueEnum};
 use rcompose_model::project::PullPolicy;
@@ -76,12 +76,16 @@ pub(crate) struct Run {
     /// Remove containers of services that are gone from the files
     #[arg(long, env = "COMPOSE_REMOVE_ORPHANS")]
     pub(crate) remove_orphans: bool,
+    /// Answer yes: to what is asked of stacks and files from elsewhere
+    #[arg(short, long)]
+    pub(crate) yes: bool,
     pub(crate) service: String,
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
 pub(crate) struct Pull {
     pub(crate) services: Vec<String>,
     /// Those of dependencies too
@@ -90,9 +94,32 @@ pub(crate) struct Pull {
     /// Go on when one cannot be pulled
     #[arg(long)]
     pub(crate) ignore_pull_failures: bool,
+    /// Leave out images that can be built; they are left out in any case
+    #[arg(long, hide = true)]
+    _ignore_buildable: bool,
+    /// Images are pulled side by side in any case
+    #[arg(long, hide = true)]
+    _parallel: bool,
+    /// `--parallel 1` before the command does that
+    #[arg(long, hide = true)]
+    _no_parallel: bool,
     /// When images are pulled
     #[arg(long, value_enum, value_name = "WHEN")]
     pub(crate) policy: Option<PullWhen>,
+    /// Without progress
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    pub(crate) services: Vec<String>,
+    /// Those of dependencies too
+    #[arg(long)]
+    pub(crate) include_deps: bool,
+    /// Go on when one cannot be pushed
+    #[arg(long)]
+    pub(crate) ignore_push_failures: bool,
     /// Without progress
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -104,6 +131,7 @@ pub(crate) enum PullWhen {
     /// Before each creation
     Always,
     /// When it is not there
+    #[value(alias = "if_not_present")]
     Missing,
     /// Never
     Never,

@@ -80,7 +80,7 @@ pub(crate) struct Up {
     /// Show no output of these services
     #[arg(long, value_name = "SERVICE")]
     pub(crate) no_attach: Vec<String>,
-    /// Answer yes
+    /// Answer yes: to what is asked of stacks and files from elsewhere
     #[arg(short, long)]
     pub(crate) yes: bool,
 }
@@ -103,6 +103,9 @@ pub(crate) struct Create {
     /// Replicas of a service
     #[arg(long, value_name = "SERVICE=N")]
     pub(crate) scale: Vec<String>,
+    /// Answer yes: to what is asked of stacks and files from elsewhere
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

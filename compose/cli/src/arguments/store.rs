@@ -32,9 +32,73 @@ pub(crate) enum Image {
         /// Reference
         #[arg(required = true, value_name = "IMAGE")]
         images: Vec<String>,
+        /// `linux/arm64`, instead of this machine's
+        #[arg(long, value_name = "PLATFORM", env = "DOCKER_DEFAULT_PLATFORM", hide_env = true)]
+        platform: Option<String>,
         /// Without progress
         #[arg(short, long)]
         quiet: bool,
+    },
+    /// Push images to their registries
+    Push {
+        /// Reference
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<String>,
+        /// Without progress
+        #[arg(short, long)]
+        quiet: bool,
+    },
+    /// Give an image another name
+    Tag {
+        /// Reference or id
+        source: String,
+        /// Reference
+        target: String,
+    },
+    /// Show how an image came to be
+    History {
+        /// Reference or id
+        image: String,
+        /// Only ids
+        #[arg(short, long)]
+        quiet: bool,
+        /// Whole ids and commands
+        #[arg(long)]
+        no_trunc: bool,
+        /// `table`, `json`, or a template
+        #[arg(long, default_value = "table", value_name = "FORMAT")]
+        format: String,
+    },
+    /// Make an image of the archive of a file tree
+    Import {
+        /// Archive, compressed or not; `-` is standard input
+        file: PathBuf,
+        /// Reference that is to stand for it
+        #[arg(value_name = "IMAGE")]
+        reference: Option<String>,
+        /// What is said about it in its history
+        #[arg(short, long, default_value = "", hide_default_value = true)]
+        message: String,
+        /// `linux/arm64`, instead of this machine's
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "PLATFORM")]
+        platform: String,
+    },
+    /// Write the file tree of an image as an archive, without its history
+    Export {
+        /// Reference or id
+        image: String,
+        /// File; standard output if not given
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Take images over from a docker on this machine
+    ImportDocker {
+        /// Reference or id, as docker has it
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<String>,
+        /// Docker's socket
+        #[arg(long, value_name = "PATH", env = "DOCKER_HOST", default_value = "/var/run/docker.sock")]
+        socket: String,
     },
     /// List images
     #[command(visible_alias = "list")]
@@ -80,6 +144,8 @@ pub(crate) enum ArchiveFormat {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Network {
+    /// Make a network that belongs to no project: the files say `external: true` of it
+    Create(CreateNetwork),
     /// List networks
     #[command(visible_alias = "list")]
     Ls(List),
@@ -96,8 +162,55 @@ pub(crate) enum Network {
     },
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CreateNetwork {
+    /// Name
+    pub(crate) name: String,
+    /// Only `bridge`
+    #[arg(short, long, default_value = "bridge")]
+    pub(crate) driver: String,
+    /// Label
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// Option of the driver, as com.docker.network.driver.mtu=1400
+    #[arg(short, long = "opt", value_name = "KEY=VALUE")]
+    pub(crate) options: Vec<String>,
+    /// Addresses, one range a family; chosen if not given
+    #[arg(long = "subnet", value_name = "CIDR")]
+    pub(crate) subnets: Vec<ipnet::IpNet>,
+    /// The host's address in a subnet; its first if not given
+    #[arg(long = "gateway", value_name = "ADDRESS", requires = "subnets")]
+    pub(crate) gateways: Vec<std::net::IpAddr>,
+    /// Part of a subnet from which containers get theirs
+    #[arg(long = "ip-range", value_name = "CIDR", requires = "subnets")]
+    pub(crate) ranges: Vec<ipnet::IpNet>,
+    /// No way out of the host
+    #[arg(long)]
+    pub(crate) internal: bool,
+    /// IPv6 too
+    #[arg(long)]
+    pub(crate) ipv6: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateVolume {
+    /// Name; one is made up if not given
+    pub(crate) name: Option<String>,
+    /// Only `local`
+    #[arg(short, long, default_value = "local")]
+    pub(crate) driver: String,
+    /// Label
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// Option of the driver: `type`, `o`, `device`
+    #[arg(short, long = "opt", value_name = "KEY=VALUE")]
+    pub(crate) options: Vec<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Volume {
+    /// Make a volume that belongs to no project: the files say `external: true` of it
+    Create(CreateVolume),
     /// List volumes
     #[command(visible_alias = "list")]
     Ls(List),
@@ -124,6 +237,15 @@ pub(crate) enum System {
         /// `json`, or a template
         #[arg(short, long, value_name = "FORMAT")]
         format: Option<String>,
+    },
+    /// Look at every image: is each layer what it was?
+    Check {
+        /// Fetch again what is not, from where it came
+        #[arg(long)]
+        repair: bool,
+        /// Only what is wrong
+        #[arg(short, long)]
+        quiet: bool,
     },
     /// Show what takes room on the disk
     Df {

@@ -1,5 +1,6 @@
 //! `config`.
 
+mod digests;
 mod origin;
 mod variables;
 
@@ -7,7 +8,7 @@ use std::collections::BTreeSet;
 
 use rcompose_model::emit::{self, Dollars};
 use rcompose_model::node::{Key, Node};
-use rcompose_model::{HostFiles, LoadRequest, Model, Without};
+use rcompose_model::{LoadRequest, Model, Without};
 
 use crate::arguments::Config;
 use crate::error::CommandError;
@@ -15,11 +16,11 @@ use crate::exit::Exit;
 use crate::output;
 use crate::settings::World;
 
-pub(crate) fn config(world: &World, arguments: &Config) -> Result<Exit, CommandError> {
+pub(crate) async fn config(world: &World, arguments: &Config) -> Result<Exit, CommandError> {
     if arguments.hash.is_some() {
         return hashes(world, arguments);
     }
-    let text = match shown(world, arguments)? {
+    let text = match shown(world, arguments).await? {
         _ if arguments.quiet => return Ok(Exit::Success),
         text => text,
     };
@@ -31,11 +32,19 @@ pub(crate) fn config(world: &World, arguments: &Config) -> Result<Exit, CommandE
     Ok(Exit::Success)
 }
 
-fn shown(world: &World, arguments: &Config) -> Result<String, CommandError> {
+async fn shown(world: &World, arguments: &Config) -> Result<String, CommandError> {
     if arguments.variables {
         return variables::variables(world, arguments);
     }
-    let model = load(world, arguments, arguments.no_interpolate)?;
+    let mut model = load(world, arguments, arguments.no_interpolate)?;
+    if !arguments.is_list() {
+        if arguments.resolve_image_digests || arguments.lock_image_digests {
+            digests::resolve(world, &mut model.tree).await?;
+        }
+        if arguments.lock_image_digests {
+            model.tree = digests::lock(&model.tree);
+        }
+    }
     let names = |section: &str| lines(entries(&model.tree, section).map(|(key, _)| key.name.clone()));
     Ok(if arguments.services {
         names("services")
@@ -79,7 +88,7 @@ fn load(world: &World, arguments: &Config, no_interpolation: bool) -> Result<Mod
         // Lists are of the whole project.
         ..world.request(if listing && !arguments.profiles { &[] } else { &arguments.services_wanted })
     };
-    let (model, problems) = rcompose_model::load_model(&request, &HostFiles);
+    let (model, problems) = rcompose_model::load_model(&request, &world.files);
     match model {
         Some(model) => {
             world.problems.warn(&problems);

@@ -1,25 +1,27 @@
 //! `image`: the store's own images.
 
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+mod archive;
+mod history;
 
-use rcompose_supervisor::client::{Client, ClientError};
-use rcompose_supervisor::messages::{
-    Event, ImageSummary, LoadedImage, Named, ProgressStatus, PruneRequest, Removed, SaveRequest,
-};
+use rcompose_supervisor::client::Client;
+use rcompose_supervisor::messages::{ImageSummary, ImportRequest, Named, PruneRequest, Removed, SaveRequest, TagRequest};
 use serde_json::{Value, json};
 
 use super::filter::Filters;
+use super::transfer::{Way, transfer};
 use super::{change_nothing_in_dry_runs, go_on_after, inspect, or_interrupted, show_removed};
 use crate::arguments::{ArchiveFormat, Image, List};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::words::{ago_text, bytes, short_id};
-use crate::output::{self, Format, Listing, Progress, Row};
+use crate::output::{self, Format, Listing, Row};
 use crate::settings::World;
+use archive::{import, import_docker, load, save};
+use history::history;
 
 pub(crate) async fn image(world: &World, command: Image) -> Result<Exit, CommandError> {
-    let changes = !matches!(command, Image::Ls { .. } | Image::Inspect(_) | Image::Save { .. });
+    let looks = matches!(command, Image::Ls { .. } | Image::Inspect(_) | Image::History { .. });
+    let changes = !looks && !matches!(command, Image::Save { .. } | Image::Export { .. });
     change_nothing_in_dry_runs(world, changes)?;
     let mut client = Client::connect(&world.supervisor).await?;
     let client = &mut client;
@@ -27,9 +29,27 @@ pub(crate) async fn image(world: &World, command: Image) -> Result<Exit, Command
         Image::Load { input, quiet } => or_interrupted(load(client, input.as_deref(), quiet)).await,
         Image::Save { images, output, format } => {
             let request = SaveRequest { names: images, oci: format == ArchiveFormat::OciArchive };
-            or_interrupted(save(client, &request, output.as_deref())).await
+            let what = request.names.join(", ");
+            or_interrupted(save(client, "/v1/images/save", &request, &what, output.as_deref())).await
         }
-        Image::Pull { images, quiet } => or_interrupted(pull(world, client, images, quiet)).await,
+        Image::Export { image, output } => {
+            let request = Named { name: image.clone(), force: false };
+            or_interrupted(save(client, "/v1/images/export", &request, &image, output.as_deref())).await
+        }
+        Image::Import { file, reference, message, platform } => {
+            let request = ImportRequest { reference: reference.unwrap_or_default(), message, platform };
+            or_interrupted(import(client, &file, &request)).await
+        }
+        Image::ImportDocker { images, socket } => or_interrupted(import_docker(client, images, &socket)).await,
+        Image::Pull { images, platform, quiet } => {
+            or_interrupted(transfer(world, client, Way::Pull, images, platform, quiet)).await
+        }
+        Image::Push { images, quiet } => or_interrupted(transfer(world, client, Way::Push, images, None, quiet)).await,
+        Image::Tag { source, target } => {
+            client.post::<()>("/v1/images/tag", &TagRequest { source, target }).await?;
+            Ok(Exit::Success)
+        }
+        Image::History { image, quiet, no_trunc, format } => history(client, image, quiet, no_trunc, &format).await,
         Image::Ls { repository, list: arguments, all: _ } => list(client, repository.as_deref(), &arguments).await,
         Image::Rm { images, force } => remove(client, images, force).await,
         Image::Inspect(arguments) => {
@@ -41,135 +61,6 @@ pub(crate) async fn image(world: &World, command: Image) -> Result<Exit, Command
         }
         Image::Prune { all, force } => prune(client, all, force).await,
     }
-}
-
-async fn load(client: &mut Client, input: Option<&Path>, quiet: bool) -> Result<Exit, CommandError> {
-    if input.is_none() && std::io::stdin().is_terminal() {
-        return Err(CommandError::Usage(
-            "nothing to load: name an archive with `-i FILE`, or send it to standard input".to_owned(),
-        ));
-    }
-    let path = input.unwrap_or(Path::new("/dev/stdin"));
-    let source =
-        std::fs::File::open(path).map_err(|source| CommandError::System { doing: format!("open {}", path.display()), source })?;
-    let loaded: Vec<LoadedImage> = client.upload("/v1/images/load", Blocking(source)).await?;
-    if quiet {
-        return Ok(Exit::Success);
-    }
-    for image in loaded {
-        if image.tags.is_empty() {
-            output::print(&format!("Loaded image ID: {}\n", image.id))?;
-        }
-        image.tags.iter().try_for_each(|tag| output::print(&format!("Loaded image: {tag}\n")))?;
-    }
-    Ok(Exit::Success)
-}
-
-/// A file read where tokio expects a stream; whoever runs the command waits for it anyway.
-struct Blocking(std::fs::File);
-
-impl tokio::io::AsyncRead for Blocking {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        _context: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        let count = std::io::Read::read(&mut self.0, buffer.initialize_unfilled())?;
-        buffer.advance(count);
-        std::task::Poll::Ready(Ok(()))
-    }
-}
-
-/// Writes the archive as it comes. A file is there when it is complete, or not at all.
-async fn save(client: &mut Client, request: &SaveRequest, target: Option<&Path>) -> Result<Exit, CommandError> {
-    let Some(target) = target else {
-        if std::io::stdout().is_terminal() {
-            let text = "an archive is not written to a terminal: name a file with `-o FILE`, or redirect standard output";
-            return Err(CommandError::Usage(text.to_owned()));
-        }
-        write_archive(client, request, &mut std::io::stdout().lock(), "standard output").await?;
-        return Ok(Exit::Success);
-    };
-    let shown = target.display().to_string();
-    let failed = |source| CommandError::System { doing: format!("write {shown}"), source };
-    // A device or a pipe is written to; a file is replaced as a whole.
-    if target.metadata().is_ok_and(|about| !about.is_file()) {
-        let mut file = std::fs::OpenOptions::new().write(true).open(target).map_err(failed)?;
-        write_archive(client, request, &mut file, &shown).await?;
-        return Ok(Exit::Success);
-    }
-    let unfinished = Unfinished::beside(target);
-    let mut file = std::fs::File::create_new(&unfinished.0).map_err(failed)?;
-    write_archive(client, request, &mut file, &shown).await?;
-    std::fs::rename(&unfinished.0, target).map_err(failed)?;
-    Ok(Exit::Success)
-}
-
-async fn write_archive(
-    client: &mut Client,
-    request: &SaveRequest,
-    output: &mut impl Write,
-    shown: &str,
-) -> Result<(), CommandError> {
-    let failed = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::BrokenPipe => CommandError::OutputClosed,
-        _ => CommandError::System { doing: format!("write {shown}"), source },
-    };
-    let mut archive = client.download("/v1/images/save", request).await?;
-    let cut_off = |error: ClientError| match error {
-        ClientError::Refused(mut failure) => {
-            let message = format!("failed to save {}: the archive is not complete", request.names.join(", "));
-            failure.causes.insert(0, std::mem::replace(&mut failure.message, message));
-            failure.hint = Some("pull or load the image again".to_owned());
-            CommandError::Failed(failure)
-        }
-        other => other.into(),
-    };
-    while let Some(bytes) = archive.next().await.map_err(cut_off)? {
-        output.write_all(&bytes).map_err(failed)?;
-    }
-    output.flush().map_err(failed)
-}
-
-/// A file that is removed unless it has been renamed.
-struct Unfinished(PathBuf);
-
-impl Unfinished {
-    fn beside(target: &Path) -> Self {
-        let mut name = std::ffi::OsString::from(".");
-        name.push(target.file_name().unwrap_or_default());
-        name.push(format!(".{}", std::process::id()));
-        Self(target.with_file_name(name))
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // After the rename there is none.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-async fn pull(world: &World, client: &mut Client, images: Vec<String>, quiet: bool) -> Result<Exit, CommandError> {
-    let mut progress = Progress::new(&world.global, "pull").quiet_if(quiet);
-    for name in images {
-        let mut show = |text: &str, status| {
-            progress.show(&Event::Progress { id: format!("Image {name}"), text: text.to_owned(), status });
-        };
-        show("Pulling", ProgressStatus::Working);
-        let pulled: Result<String, _> = client.post("/v1/images/pull", &Named { name: name.clone(), force: false }).await;
-        match pulled {
-            Ok(reference) => {
-                show("Pulled", ProgressStatus::Done);
-                output::print(&format!("{reference}\n"))?;
-            }
-            Err(error) => {
-                show("Error", ProgressStatus::Error);
-                return Err(error.into());
-            }
-        }
-    }
-    Ok(Exit::Success)
 }
 
 const COLUMNS: [(&str, &str); 5] =
@@ -214,7 +105,7 @@ fn row(image: &ImageSummary, tag: &str, whole: bool) -> Value {
         "Containers": image.containers.to_string(),
         "CreatedAt": image.created.clone().unwrap_or_default(),
         "CreatedSince": ago_text(image.created.as_deref()),
-        "Digest": "<none>",
+        "Digest": digest(image, name),
         "ID": if whole { image.id.clone() } else { short_id(&image.id) },
         "Repository": name,
         "SharedSize": bytes(image.size.saturating_sub(image.unique_size)),
@@ -222,6 +113,12 @@ fn row(image: &ImageSummary, tag: &str, whole: bool) -> Value {
         "Tag": tag,
         "UniqueSize": bytes(image.unique_size),
     })
+}
+
+/// What the registry has under a name.
+fn digest(image: &ImageSummary, name: &str) -> String {
+    let own = image.digests.iter().filter_map(|text| text.split_once('@')).find(|(repository, _)| *repository == name);
+    own.map_or_else(|| "<none>".to_owned(), |(_, digest)| digest.to_owned())
 }
 
 /// Repository and tag; a colon may also belong to a registry's port.

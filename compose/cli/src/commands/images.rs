@@ -64,6 +64,13 @@ fn row(container: &ContainerSummary, image: Option<&ImageSummary>) -> Vec<String
     vec![container.name.clone(), repository.to_owned(), tag.to_owned(), or_none(platform), id, or_none(size), or_none(created)]
 }
 
+/// When a name was last given to it; the beginning of time if that is not known.
+fn tagged(image: Option<&ImageSummary>) -> String {
+    let known = image.map(|image| image.tagged).filter(|seconds| *seconds > 0);
+    let time = known.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |time| time.to_string())
+}
+
 fn object(container: &ContainerSummary, image: Option<&ImageSummary>) -> Value {
     let (repository, tag) = names(container);
     json!({
@@ -75,6 +82,6 @@ fn object(container: &ContainerSummary, image: Option<&ImageSummary>) -> Value {
         "Size": image.map_or(0, |image| image.size),
         "Created": image.and_then(|image| image.created.clone()),
         // When a tag was set is not kept; this is how Docker writes a time that it does not know.
-        "LastTagTime": "0001-01-01T00:00:00Z",
+        "LastTagTime": tagged(image),
     })
 }

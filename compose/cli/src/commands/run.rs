@@ -21,7 +21,7 @@ use crate::settings::World;
 /// Runs it and ends with its status.
 pub(crate) async fn run(world: &World, arguments: Run) -> Result<Exit, CommandError> {
     let services = std::slice::from_ref(&arguments.service);
-    let files = world.project(services)?;
+    let files = world.project_to_start(services, arguments.yes)?;
     check_names(&files, services)?;
     let project = world.project_with(services, document(world, &files, &arguments)?)?;
     let terminals = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();

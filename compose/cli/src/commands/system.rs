@@ -1,7 +1,7 @@
 //! `system`: the supervisor, its machine, and the room that everything takes.
 
 use rcompose_supervisor::client::Client;
-use rcompose_supervisor::messages::{ContainerSummary, DiskUsage, SystemInfo};
+use rcompose_supervisor::messages::{CheckRequest, CheckedImage, ContainerSummary, DiskUsage, Failure, SystemInfo};
 use serde_json::{Value, json};
 
 use super::{image, ps};
@@ -17,6 +17,39 @@ pub(crate) async fn system(world: &World, command: System) -> Result<Exit, Comma
     match command {
         System::Info { format } => info(&mut client, format.as_deref()).await,
         System::Df { verbose, format } => usage(&mut client, verbose, &format).await,
+        System::Check { repair, quiet } => {
+            super::change_nothing_in_dry_runs(world, repair)?;
+            let request = CheckRequest { repair, offline: world.global.offline };
+            super::or_interrupted(check(&mut client, &request, quiet)).await
+        }
+    }
+}
+
+/// One line an image, and below it what is wrong.
+async fn check(client: &mut Client, request: &CheckRequest, quiet: bool) -> Result<Exit, CommandError> {
+    let mut images = client.stream("/v1/check", request).await?;
+    let (mut count, mut broken) = (0, 0);
+    while let Some(image) = images.next::<CheckedImage>().await? {
+        count += 1;
+        let name = image.tags.first().map_or_else(|| short_id(&image.id), Clone::clone);
+        let state = match (image.problems.is_empty(), image.mended) {
+            (true, _) if quiet => continue,
+            (true, _) => "fine",
+            (false, true) => "mended",
+            (false, false) => "damaged",
+        };
+        broken += u32::from(!image.mended);
+        output::print(&format!("{name}: {state}\n"))?;
+        image.problems.iter().try_for_each(|problem| output::print(&format!("  {problem}\n")))?;
+    }
+    match (broken, request.repair) {
+        (0, _) => Ok(Exit::Success),
+        (_, repair) => {
+            let mut failure = Failure::text(format!("{broken} of {count} images are damaged"));
+            let hint = if repair { "load or build what could not be mended again" } else { "`--repair` fetches it again" };
+            failure.hint = Some(hint.to_owned());
+            Err(CommandError::Failed(failure))
+        }
     }
 }
 
@@ -72,7 +105,8 @@ async fn usage(client: &mut Client, verbose: bool, format: &str) -> Result<Exit,
     if verbose {
         return details(&usage, &containers);
     }
-    let rows = [of_images(&usage), of_containers(&usage, &containers), of_volumes(&usage)].map(Row::from);
+    let rows = [of_images(&usage), of_containers(&usage, &containers), of_volumes(&usage), of_cache(&usage), of_logs(&usage)];
+    let rows = rows.map(Row::from);
     Listing::new(&COLUMNS, rows.to_vec()).print(&format)?;
     Ok(Exit::Success)
 }
@@ -106,6 +140,16 @@ fn of_volumes(usage: &DiskUsage) -> Value {
     let active = volumes.iter().filter(|volume| volume.links > 0).count();
     let unused = volumes.iter().filter(|volume| volume.links == 0).map(|volume| volume.size).sum();
     line("Local Volumes", volumes.len(), active, volumes.iter().map(|volume| volume.size).sum(), unused)
+}
+
+/// Layers that no image has.
+fn of_cache(usage: &DiskUsage) -> Value {
+    line("Build Cache", 0, 0, usage.cache, usage.cache_unused)
+}
+
+fn of_logs(usage: &DiskUsage) -> Value {
+    let size = usage.logs.values().sum();
+    line("Logs", usage.logs.len(), usage.logs.len(), size, 0)
 }
 
 fn details(usage: &DiskUsage, containers: &[ContainerSummary]) -> Result<Exit, CommandError> {
@@ -167,5 +211,25 @@ fn details(usage: &DiskUsage, containers: &[ContainerSummary]) -> Result<Exit, C
     part("Containers", &CONTAINERS, containers.collect())?;
     output::print("\n")?;
     part("Local Volumes", &[("VOLUME NAME", "Name"), ("LINKS", "Links"), ("SIZE", "Size")], volumes.collect())?;
+    output::print("\n")?;
+    let projects = usage.projects.iter().map(|it| {
+        Row::from(json!({
+            "Name": it.name,
+            "Images": bytes(it.images),
+            "Containers": bytes(it.containers),
+            "Volumes": bytes(it.volumes),
+            "Logs": bytes(it.logs),
+            "Size": bytes(it.images + it.containers + it.volumes + it.logs),
+        }))
+    });
+    const PROJECTS: [(&str, &str); 6] = [
+        ("PROJECT", "Name"),
+        ("IMAGES", "Images"),
+        ("CONTAINERS", "Containers"),
+        ("VOLUMES", "Volumes"),
+        ("LOGS", "Logs"),
+        ("TOTAL", "Size"),
+    ];
+    part("Projects", &PROJECTS, projects.collect())?;
     Ok(Exit::Success)
 }

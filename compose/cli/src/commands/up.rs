@@ -16,7 +16,7 @@ use crate::settings::World;
 
 /// Brings the stack up, and stays with it unless told not to.
 pub(crate) async fn up(world: &World, arguments: Up) -> Result<Exit, CommandError> {
-    let project = world.project(&arguments.services)?;
+    let project = world.project_to_start(&arguments.services, arguments.yes)?;
     let name = project.name.clone();
     if let Some(service) = &arguments.exit_code_from
         && !project.services.contains_key(service)

@@ -26,6 +26,8 @@ pub(crate) struct Progress {
 
 struct Row {
     id: String,
+    /// The row that it is a part of.
+    parent: Option<String>,
     text: String,
     status: ProgressStatus,
     began: Instant,
@@ -79,6 +81,10 @@ impl Progress {
             (Mode::Quiet, _) => {}
             (_, Event::Progress { id, .. }) if !self.pulls && id.starts_with("Image ") => {}
             (Mode::Tty, Event::Progress { id, text, status }) => {
+                if *status != ProgressStatus::Working {
+                    // What it was made of is no longer of interest.
+                    self.rows.retain(|row| row.parent.as_ref() != Some(id));
+                }
                 self.update(id, text, *status);
                 self.erase();
                 self.draw();
@@ -89,8 +95,19 @@ impl Progress {
                 self.erase();
                 self.draw();
             }
+            (_, Event::Layer { id, .. }) if !self.pulls && id.starts_with("Image ") => {}
+            (Mode::Tty, Event::Layer { id, layer, text, status, done, total }) => {
+                self.update_part(id, layer, &part(text, *status, *done, *total), *status);
+                self.erase();
+                self.draw();
+            }
             // Lines that stay say what happened, not how far it is.
             (_, Event::Transfer { .. }) => {}
+            (_, Event::Layer { id, layer, text, status, .. }) => {
+                if self.update_part(id, layer, text, *status) {
+                    self.say(&format!(" {layer} {text}\n"));
+                }
+            }
             (_, Event::Progress { id, text, .. }) => {
                 let prefix = if self.dry_run { " DRY-RUN MODE - " } else { " " };
                 self.say(&format!("{prefix}{id} {text}\n"));
@@ -102,7 +119,7 @@ impl Progress {
                     self.say(" DRY-RUN MODE - nothing to do\n");
                 }
             }
-            (_, Event::Made { .. } | Event::Done | Event::Failed(_)) => {}
+            (_, Event::Made { .. } | Event::Image { .. } | Event::Done | Event::Failed(_)) => {}
         }
     }
 
@@ -128,6 +145,13 @@ impl Progress {
                 "current": done, "total": total, "percent": percent,
             });
             tell(&format!("{line}\n"));
+        } else if let Event::Layer { id, layer, text, status, done, total } = event {
+            let percent = done.saturating_mul(100).checked_div(*total).unwrap_or(100);
+            let line = serde_json::json!({
+                "dry-run": self.dry_run, "id": layer, "parent_id": id, "status": status, "text": text,
+                "current": done, "total": total, "percent": percent,
+            });
+            self.say(&format!("{line}\n"));
         } else if let Event::Warning { text } = event {
             self.say(&format!("{}\n", serde_json::json!({ "level": "warning", "msg": text })));
         }
@@ -138,8 +162,24 @@ impl Progress {
         let ended = (status != ProgressStatus::Working).then_some(now);
         match self.rows.iter_mut().find(|row| row.id == id) {
             Some(row) => (row.text, row.status, row.ended) = (text.to_owned(), status, ended),
-            None => self.rows.push(Row { id: id.to_owned(), text: text.to_owned(), status, began: now, ended }),
+            None => self.rows.push(Row { id: id.to_owned(), parent: None, text: text.to_owned(), status, began: now, ended }),
         }
+    }
+
+    /// A row below another one; tells whether it says something new.
+    fn update_part(&mut self, parent: &str, id: &str, text: &str, status: ProgressStatus) -> bool {
+        let now = Instant::now();
+        let ended = (status != ProgressStatus::Working).then_some(now);
+        let is_it = |row: &Row| row.id == id && row.parent.as_deref() == Some(parent);
+        if let Some(row) = self.rows.iter_mut().find(|row| is_it(row)) {
+            let is_new = row.text != text;
+            (row.text, row.status, row.ended) = (text.to_owned(), status, ended.and(row.ended).or(ended));
+            return is_new;
+        }
+        let row = Row { id: id.to_owned(), parent: Some(parent.to_owned()), text: text.to_owned(), status, began: now, ended };
+        let above = self.rows.iter().rposition(|row| row.id == parent || row.parent.as_deref() == Some(parent));
+        self.rows.insert(above.map_or(self.rows.len(), |above| above + 1), row);
+        true
     }
 
     fn erase(&mut self) {
@@ -163,8 +203,9 @@ impl Progress {
         let size = size.filter(|size| size.ws_col > 0 && size.ws_row > 0);
         let columns = size.map_or(80, |size| usize::from(size.ws_col)).max(20);
         let height = size.map_or(24, |size| usize::from(size.ws_row)).max(5);
-        let done = self.rows.iter().filter(|row| row.ended.is_some()).count();
-        let mut lines = vec![format!("[+] {} {done}/{}", self.title, self.rows.len())];
+        let whole = || self.rows.iter().filter(|row| row.parent.is_none());
+        let done = whole().filter(|row| row.ended.is_some()).count();
+        let mut lines = vec![format!("[+] {} {done}/{}", self.title, whole().count())];
         let hidden = self.rows.len().saturating_sub(height - 3);
         for row in self.rows.iter().skip(hidden) {
             lines.push(self.row(row, columns));
@@ -185,8 +226,10 @@ impl Progress {
         };
         let time = row.ended.unwrap_or_else(Instant::now).duration_since(row.began).as_secs_f32();
         let time = format!("{time:.1}s");
-        let widest = self.rows.iter().map(|row| row.id.width()).max().unwrap_or(0);
-        let mut body = format!(" {mark} {:<widest$}  {}", row.id, row.text);
+        let indented = |row: &Row| row.id.width() + if row.parent.is_some() { 2 } else { 0 };
+        let widest = self.rows.iter().map(indented).max().unwrap_or(0);
+        let id = if row.parent.is_some() { format!("  {}", row.id) } else { row.id.clone() };
+        let mut body = format!(" {mark} {id:<widest$}  {}", row.text);
         let room = columns.saturating_sub(time.width() + 2);
         while body.width() > room {
             body.pop();
@@ -196,9 +239,48 @@ impl Progress {
     }
 }
 
+/// A layer in one line, with a bar while bytes come or go.
+fn part(text: &str, status: ProgressStatus, done: u64, total: u64) -> String {
+    const WIDTH: u64 = 12;
+    if status != ProgressStatus::Working || total == 0 || done == 0 {
+        return text.to_owned();
+    }
+    let filled = usize::try_from(done.min(total).saturating_mul(WIDTH) / total).unwrap_or(0);
+    let bar = format!("{}>", "=".repeat(filled));
+    let width = usize::try_from(WIDTH + 1).unwrap_or(0);
+    format!("{text:<11} [{bar:<width$}] {}/{}", bytes(done), bytes(total))
+}
+
 fn transfer(done: u64, total: u64) -> String {
     match total {
         0 => "Extracting".to_owned(),
         total => format!("Pulling {} of {}", bytes(done), bytes(total)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_have_bars_while_bytes_come() {
+        let working = ProgressStatus::Working;
+        assert_eq!(part("Downloading", working, 500, 1000), "Downloading [======>      ] 500B/1kB");
+        assert_eq!(part("Downloading", working, 2000, 1000), "Downloading [============>] 2kB/1kB");
+        assert_eq!(part("Waiting", working, 0, 1000), "Waiting");
+        assert_eq!(part("Pull complete", ProgressStatus::Done, 1000, 1000), "Pull complete");
+    }
+
+    #[test]
+    fn layers_stand_below_their_image_and_are_told_once_a_state() {
+        let mut progress = Progress::new(&Global { progress: Mode::Quiet, ..Global::default() }, "pull");
+        progress.update("Image a", "Pulling", ProgressStatus::Working);
+        progress.update("Image b", "Pulling", ProgressStatus::Working);
+        assert!(progress.update_part("Image a", "1", "Downloading", ProgressStatus::Working));
+        assert!(!progress.update_part("Image a", "1", "Downloading", ProgressStatus::Working));
+        assert!(progress.update_part("Image a", "2", "Waiting", ProgressStatus::Working));
+        assert!(progress.update_part("Image a", "1", "Pull complete", ProgressStatus::Done));
+        let ids: Vec<&str> = progress.rows.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(ids, ["Image a", "1", "2", "Image b"]);
     }
 }

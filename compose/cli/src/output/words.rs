@@ -67,6 +67,13 @@ pub(crate) fn short_id(id: &str) -> String {
     id.strip_prefix("sha256:").unwrap_or(id).chars().take(12).collect()
 }
 
+/// A value, unless its name says that it is a secret.
+pub(crate) fn masked(name: &str, value: &str) -> String {
+    const SECRETS: [&str; 8] = ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "PRIVATE", "PWD_", "AUTH"];
+    let name = name.to_ascii_uppercase();
+    if !value.is_empty() && SECRETS.iter().any(|word| name.contains(word)) { "****".to_owned() } else { value.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -52,7 +52,7 @@ struct Port {
 impl Port {
     fn node(&self, spot: &Spot) -> Node {
         let key = |name: &str| Key { name: name.to_owned(), spot: spot.clone() };
-        let mut entries = Mapping::new();
+        let mut entries = Mapping::default();
         entries.insert(key("mode"), Node::text_at("ingress", spot));
         if !self.address.is_empty() {
             entries.insert(key("host_ip"), Node::text_at(&self.address, spot));

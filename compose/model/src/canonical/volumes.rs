@@ -120,7 +120,7 @@ impl Short {
     fn node(&self, spot: &Spot) -> Node {
         let key = |name: &str| Key { name: name.to_owned(), spot: spot.clone() };
         let yes = || Node::plain_at("true", spot);
-        let mut entries = Mapping::new();
+        let mut entries = Mapping::default();
         entries.insert(key("type"), Node::text_at(if self.is_path() { "bind" } else { "volume" }, spot));
         if !self.source.is_empty() {
             entries.insert(key("source"), Node::text_at(&self.source, spot));
@@ -129,7 +129,7 @@ impl Short {
         if self.read_only {
             entries.insert(key("read_only"), yes());
         }
-        let mut bind = Mapping::new();
+        let mut bind = Mapping::default();
         for (name, value) in [("selinux", self.selinux), ("propagation", self.propagation)] {
             if let Some(value) = value {
                 bind.insert(key(name), Node::text_at(value, spot));

@@ -15,7 +15,7 @@ pub(super) struct Section<'a> {
     pub(super) path: String,
 }
 
-static NOTHING: std::sync::LazyLock<Mapping> = std::sync::LazyLock::new(Mapping::new);
+static NOTHING: std::sync::LazyLock<Mapping> = std::sync::LazyLock::new(Mapping::default);
 
 impl<'a> Section<'a> {
     pub(super) fn new(node: &'a Node, path: impl Into<String>) -> Self {

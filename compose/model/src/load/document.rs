@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::trees::Trees;
 use super::{Files, LoadRequest, Stop, extends};
 use crate::diagnostic::Code;
 use crate::interpolate::{self, Asked};
@@ -23,18 +24,32 @@ const MAX_VALUES: usize = 500_000;
 pub(super) struct Loader<'a> {
     pub(super) request: &'a LoadRequest,
     pub(super) files: &'a dyn Files,
+    /// What was fetched.
+    pub(super) trees: Trees,
     pub(super) problems: &'a mut Problems,
     /// What putting variables in has come to.
     pub(super) asked: Asked,
     /// Files that services extend, by path, as they were read.
     pub(super) extended: HashMap<PathBuf, Rc<Node>>,
+    /// Whether a file could not be read, which was told.
+    pub(super) is_incomplete: bool,
     read: usize,
     values: usize,
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(request: &'a LoadRequest, files: &'a dyn Files, problems: &'a mut Problems) -> Self {
-        Self { request, files, problems, asked: Asked::default(), extended: HashMap::new(), read: 0, values: 0 }
+    pub(super) fn new(request: &'a LoadRequest, files: &'a dyn Files, trees: Trees, problems: &'a mut Problems) -> Self {
+        Self {
+            request,
+            files,
+            trees,
+            problems,
+            asked: Asked::default(),
+            extended: HashMap::new(),
+            is_incomplete: false,
+            read: 0,
+            values: 0,
+        }
     }
 
     /// Reads the documents of a file; `asked` is what names it, for messages.
@@ -74,6 +89,18 @@ impl<'a> Loader<'a> {
             return Ok(());
         }
         Err(format!("the files come to more than {MAX_VALUES} values, copies by `extends` included"))
+    }
+
+    /// As [`Loader::documents`]; a file that cannot be read is told, and reading goes on without it.
+    pub(super) fn documents_or_tell(&mut self, path: &Path, asked: Option<&Spot>) -> Option<Vec<Node>> {
+        match self.documents(path, asked) {
+            Ok(documents) => Some(documents),
+            Err(problem) => {
+                self.problems.push(*problem);
+                self.is_incomplete = true;
+                None
+            }
+        }
     }
 
     /// Lays one document on what was read before; relative paths are relative to `folder`.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::Stop;
 use super::document::{Loader, brought};
 use super::files::{self, clean, relative};
+use super::trees::joined;
 use crate::diagnostic::Code;
 use crate::merge::{self, settle_tags};
 use crate::node::{Mapping, Node, Road, Spot};
@@ -130,9 +131,12 @@ impl Resolving<'_, '_> {
     /// The services of another file, read once.
     fn file(&mut self, name: &str, spot: &Spot) -> Result<Option<Scope>, Stop> {
         // A file that is extended has its paths made relative to the folder of the document.
-        let joined =
-            if paths::is_remote(name) || Path::new(name).is_absolute() { PathBuf::from(name) } else { self.folder.join(name) };
-        let path = clean(&files::fetched(joined, self.loader.files).map_err(|problem| problem.at(spot))?.path);
+        let loader = &mut *self.loader;
+        let fetched = files::fetched(joined(self.folder, name), Some(spot), loader.files, &mut loader.trees)?;
+        if !fetched.remote {
+            loader.trees.check(&fetched.path, spot, loader.files)?;
+        }
+        let path = clean(&fetched.path);
         let services = match self.loader.extended.get(&path) {
             Some(services) => services.clone(),
             None => {
@@ -142,6 +146,9 @@ impl Resolving<'_, '_> {
             }
         };
         if services.mapping().is_none() {
+            if self.loader.is_incomplete {
+                return Ok(None);
+            }
             let text = format!("cannot extend a service of {}: it has no services", path.display());
             self.loader.problems.push(Diagnostic::error(Code::Undefined, text).at(spot).on(name));
             return Ok(None);
@@ -150,8 +157,8 @@ impl Resolving<'_, '_> {
     }
 
     fn read(&mut self, path: &Path, spot: &Spot) -> Result<Node, Stop> {
-        let mut all = Node::mapping_at(Mapping::new(), spot);
-        for mut tree in self.loader.documents(path, Some(spot))? {
+        let mut all = Node::mapping_at(Mapping::default(), spot);
+        for mut tree in self.loader.documents_or_tell(path, Some(spot)).unwrap_or_default() {
             if tree.mapping().is_none() {
                 continue;
             }

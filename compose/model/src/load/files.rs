@@ -1,11 +1,14 @@
 //! How files are read. The model opens nothing else.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::Diagnostic;
+use super::trees::Trees;
 use crate::diagnostic::Code;
-use crate::paths::is_remote;
+use crate::node::Spot;
+use crate::paths::{is_remote, without_credentials};
+use crate::{Diagnostic, Place};
 
 /// The largest file of variables, bytes.
 pub(crate) const MAX_ENV_BYTES: u64 = 1 << 20;
@@ -26,12 +29,17 @@ pub trait Files {
     fn exists(&self, path: &Path) -> bool;
     /// A path with its links followed, if something is there.
     fn follow(&self, path: &Path) -> Option<PathBuf>;
-    /// Makes a local copy of a Git repository or an OCI artifact; see [`Remote`].
+    /// Where a path leads, links followed; also where nothing is there yet.
+    fn lead(&self, path: &Path) -> PathBuf {
+        self.follow(path).unwrap_or_else(|| clean(path))
+    }
+    /// Makes a local copy of a Git repository or an OCI artifact; see [`Remote`]. `by` is the word of a file that names it,
+    /// `None` if it is a main file.
     ///
     /// # Errors
     /// Why it cannot be fetched, as text.
-    fn fetch(&self, reference: &str) -> Result<Remote, String> {
-        Err(format!("`{reference}` is not on this machine, and fetching is not possible here"))
+    fn fetch(&self, _reference: &str, _by: Option<&Place>) -> Result<Remote, String> {
+        Err("it is not on this machine, and fetching is not possible here".to_owned())
     }
 }
 
@@ -74,6 +82,33 @@ impl Files for HostFiles {
     fn follow(&self, path: &Path) -> Option<PathBuf> {
         path.canonicalize().ok()
     }
+
+    fn lead(&self, path: &Path) -> PathBuf {
+        led(path)
+    }
+}
+
+/// Follows links as the kernel does, and goes on by the text where nothing is there.
+fn led(path: &Path) -> PathBuf {
+    /// As many links as the kernel follows.
+    const MAX_LINKS: usize = 40;
+    let mut waiting: Vec<OsString> = path.components().rev().map(|component| component.as_os_str().to_owned()).collect();
+    let (mut reached, mut links) = (PathBuf::from("/"), 0);
+    while let Some(component) = waiting.pop() {
+        match component.to_str() {
+            Some("/") => reached = PathBuf::from("/"),
+            Some(".") => {}
+            Some("..") => drop(reached.pop()),
+            _ => match std::fs::read_link(reached.join(&component)) {
+                Ok(target) if links < MAX_LINKS => {
+                    links += 1;
+                    waiting.extend(target.components().rev().map(|component| component.as_os_str().to_owned()));
+                }
+                _ => reached.push(component),
+            },
+        }
+    }
+    reached
 }
 
 fn limited(source: impl Read, limit: u64) -> Result<String, String> {
@@ -91,15 +126,22 @@ pub(super) struct Fetched {
     pub(super) remote: bool,
 }
 
-/// Makes a local file of what may be a reference to something elsewhere.
-pub(super) fn fetched(file: PathBuf, files: &dyn Files) -> Result<Fetched, super::Stop> {
-    match file.to_str().filter(|text| is_remote(text)) {
-        None => Ok(Fetched { path: file, remote: false }),
-        Some(reference) => match files.fetch(reference) {
-            Ok(remote) => Ok(Fetched { path: remote.file, remote: true }),
-            Err(why) => Err(Box::new(Diagnostic::error(Code::File, format!("failed to fetch {reference}: {why}")))),
-        },
+/// Makes a local file of what may be a reference to something elsewhere; `by` is the word that names it.
+pub(super) fn fetched(file: PathBuf, by: Option<&Spot>, files: &dyn Files, trees: &mut Trees) -> Result<Fetched, super::Stop> {
+    let Some(reference) = file.to_str().filter(|text| is_remote(text)) else { return Ok(Fetched { path: file, remote: false }) };
+    let told = |problem: Diagnostic| match by {
+        Some(spot) => Box::new(problem.at(spot).on(reference)),
+        None => Box::new(problem),
+    };
+    let shown = without_credentials(reference);
+    let remote = files.fetch(reference, by.map(Spot::place).as_ref());
+    let remote = remote.map_err(|why| told(Diagnostic::error(Code::File, format!("failed to fetch {shown}: {why}"))))?;
+    let outside = || told(Diagnostic::error(Code::Outside, format!("{shown}: its Compose file is a link that leads out of it")));
+    trees.add(shown.clone(), remote.root);
+    if trees.leaves(&remote.file, &remote.file, files).is_some() {
+        return Err(outside());
     }
+    Ok(Fetched { path: remote.file, remote: true })
 }
 
 /// Without `.` and `..`, by the text alone.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::document::{Loader, brought};
 use super::files::{self, clean, relative};
+use super::trees::joined;
 use super::{Stop, variables as env};
 use crate::Diagnostic;
 use crate::diagnostic::Code;
@@ -66,9 +67,7 @@ impl Loader<'_> {
         let mut sources: Vec<(PathBuf, &Node)> = Vec::new();
         for node in &entry.paths {
             let text = node.text().unwrap_or_default();
-            let given = if paths::is_remote(text) { PathBuf::from(text) } else { folder.join(text) };
-            let fetched = files::fetched(given, self.files).map_err(|problem| problem.at(&node.spot))?;
-            sources.push((clean(&fetched.path), node));
+            sources.push((self.named(folder, text, &node.spot)?, node));
         }
         let Some((main, _)) = sources.first() else { return Ok(None) };
         if let Some(problem) = circle(main, entry, including) {
@@ -76,14 +75,18 @@ impl Loader<'_> {
             return Ok(None);
         }
         let directory = match &entry.project_directory {
-            Some(given) => clean(&folder.join(given)),
+            Some(given) => {
+                let directory = clean(&folder.join(given));
+                self.trees.check(&directory, &entry.spot, self.files)?;
+                directory
+            }
             None => folder_of(main),
         };
         let mut inner = variables.clone();
-        env::add(&mut inner, &self.env_files(entry, folder, &directory)?, self.files)?;
+        env::add(&mut inner, &self.env_files(entry, folder, main, &directory)?, self.files)?;
         let mut merged = None;
         for (path, node) in &sources {
-            for document in self.documents(path, Some(&node.spot))? {
+            for document in self.documents_or_tell(path, Some(&node.spot)).unwrap_or_default() {
                 merged = self.document(merged, document, &directory, &inner, including)?;
             }
         }
@@ -96,10 +99,24 @@ impl Loader<'_> {
         Ok(Some(model))
     }
 
-    fn env_files(&self, entry: &Entry, folder: &Path, directory: &Path) -> Result<Vec<PathBuf>, Stop> {
+    /// A file that is included, fetched if it is elsewhere.
+    fn named(&mut self, folder: &Path, text: &str, spot: &Spot) -> Result<PathBuf, Stop> {
+        let fetched = files::fetched(joined(folder, text), Some(spot), self.files, &mut self.trees)?;
+        if !fetched.remote {
+            self.trees.check(&fetched.path, spot, self.files)?;
+        }
+        Ok(clean(&fetched.path))
+    }
+
+    fn env_files(&self, entry: &Entry, folder: &Path, main: &Path, directory: &Path) -> Result<Vec<PathBuf>, Stop> {
         if entry.env_files.is_empty() {
             let usual = directory.join(".env");
-            return Ok(if self.files.exists(&usual) { vec![usual] } else { Vec::new() });
+            if !self.files.exists(&usual) {
+                return Ok(Vec::new());
+            }
+            // Nobody names it: it belongs to what is included.
+            self.trees.check_of(main, &usual, &entry.spot, self.files)?;
+            return Ok(vec![usual]);
         }
         let mut paths = Vec::new();
         for node in &entry.env_files {
@@ -108,6 +125,7 @@ impl Loader<'_> {
                 continue;
             }
             let path = clean(&folder.join(text));
+            self.trees.check(&path, &node.spot, self.files)?;
             if !self.files.exists(&path) {
                 let problem = Diagnostic::error(Code::File, format!("couldn't find env file: {}", path.display()));
                 return Err(Box::new(problem.at(&node.spot).on(text).with_help("make the file, or remove the line")));

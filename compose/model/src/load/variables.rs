@@ -14,7 +14,7 @@ use crate::{Diagnostic, Place, units};
 pub(super) fn of_standing(request: &LoadRequest, files: &dyn Files) -> Result<Variables, Stop> {
     let mut variables = Variables::of_environment(&request.environment);
     if request.env_files.is_empty() {
-        let standing = match (&request.project_directory, request.files.iter().find(|path| *path != Path::new("-"))) {
+        let standing = match (&request.project_directory, request.files.iter().find(|path| is_local(path))) {
             (Some(folder), _) => request.working_dir.join(folder),
             (None, Some(file)) => crate::paths::folder_of(&request.working_dir.join(file)),
             (None, None) => request.working_dir.clone(),
@@ -27,6 +27,11 @@ pub(super) fn of_standing(request: &LoadRequest, files: &dyn Files) -> Result<Va
         add(&mut variables, &paths, files)?;
     }
     Ok(variables)
+}
+
+/// Neither standard input nor something elsewhere: beside those there is nothing.
+fn is_local(path: &Path) -> bool {
+    path.to_str().is_none_or(|text| text != "-" && !crate::paths::is_remote(text))
 }
 
 /// The file of variables beside the project's first file; what is set already stays.

@@ -97,9 +97,11 @@ fn file() -> impl Strategy<Value = String> {
     })
 }
 
-/// An override of one service.
+/// An override of one service. A build that does not say its context is given one before it is printed, which an override
+/// would then say: what is printed of layers alone would not be those layers.
 fn layer() -> impl Strategy<Value = String> {
-    attributes().prop_map(|attributes| {
+    attributes().prop_map(|mut attributes| {
+        attributes.retain(|attribute| !attribute.starts_with("build: {"));
         let lines: String = attributes.iter().map(|line| format!("    {line}\n")).collect();
         format!("services:\n  s0:\n    user: u\n{lines}")
     })

@@ -2,6 +2,7 @@
 //!
 //! The version is part of every path (`/v1/...`); a field is only ever added.
 
+mod artifact;
 mod store;
 
 use std::collections::BTreeMap;
@@ -11,9 +12,11 @@ use rcompose_model::Project;
 use rcompose_model::project::PullPolicy;
 use serde::{Deserialize, Serialize};
 
+pub use artifact::{ArtifactFile, ArtifactRole, StackArtifact};
 pub use store::{
-    DiskUsage, ImageSummary, LoadedImage, Named, ProcessSummary, PruneRequest, Removed, ResourceSummary, SaveRequest, SystemInfo,
-    VolumeUsage,
+    CheckRequest, CheckedImage, Created, DiskUsage, DockerImport, HistoryStep, ImageSummary, ImportRequest, LoadedImage,
+    LocalFile, Named, ProcessSummary, ProjectUsage, PruneRequest, Removed, ResourceSummary, SaveRequest, SystemInfo, TagRequest,
+    TransferRequest, VolumeUsage,
 };
 
 /// Of the messages below.
@@ -33,6 +36,9 @@ pub struct ApplyRequest {
     /// At most so many operations at a time.
     #[serde(default)]
     pub parallel: Option<NonZeroUsize>,
+    /// No registry is asked for anything.
+    #[serde(default)]
+    pub offline: bool,
 }
 
 /// What is asked for.
@@ -47,6 +53,8 @@ pub enum Action {
     Run(RunOptions),
     /// Have the images at hand.
     Pull(PullOptions),
+    /// Send images to their registries.
+    Push(PushOptions),
     /// Containers as they are.
     Lifecycle {
         /// Only of these services; empty is all.
@@ -106,6 +114,16 @@ pub struct PullOptions {
     pub policy: Option<PullPolicy>,
 }
 
+/// What `push` asks for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the flags of the command, which documents them")]
+pub struct PushOptions {
+    pub services: Vec<String>,
+    pub include_deps: bool,
+    pub ignore_failures: bool,
+}
+
 /// What `down` asks for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -146,14 +164,38 @@ pub enum Event {
         /// Whether it is still going on.
         status: ProgressStatus,
     },
-    /// How far a pull is that was told to be under way.
+    /// How far a pull or push is that was told to be under way, all layers together.
     Transfer {
         /// `Image redis:7`.
         id: String,
         /// Bytes that are there.
         done: u64,
-        /// Bytes in all; 0 when they are there and are taken apart.
+        /// Bytes in all.
         total: u64,
+    },
+    /// How far one layer of it is.
+    Layer {
+        /// `Image redis:7`.
+        id: String,
+        /// Twelve digits of the digest of what is sent.
+        layer: String,
+        /// `Downloading`, `Pull complete`, ...
+        text: String,
+        /// Whether it is still going on.
+        status: ProgressStatus,
+        /// Bytes that are there.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+    /// The image that was pulled or pushed.
+    Image {
+        /// With `sha256:`.
+        id: String,
+        /// In full.
+        reference: String,
+        /// What the registry has under it, with `sha256:`.
+        digest: String,
     },
     /// Something to know.
     Warning {

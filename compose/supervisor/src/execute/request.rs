@@ -7,12 +7,13 @@ use rcompose_model::Project;
 use rcompose_model::project::PullPolicy;
 use rcompose_plan::{
     Down, ImageRemoval, ImageRequest, Lifecycle, OneOff, Plan, PlanError, Recreate, Run as RunOnce, Up, down, images, lifecycle,
-    one_off_name, run, up,
+    one_off_name, pushes, run, up,
 };
 
 use super::{Events, Run, execute, progress, seconds, tell};
 use crate::messages::{
-    Action, ApplyRequest, DownOptions, Event, Failure, LifecycleVerb, ProgressStatus, PullOptions, RunOptions, UpOptions,
+    Action, ApplyRequest, DownOptions, Event, Failure, LifecycleVerb, ProgressStatus, PullOptions, PushOptions, RunOptions,
+    UpOptions,
 };
 use crate::supervisor::Supervisor;
 
@@ -31,6 +32,7 @@ pub(crate) async fn apply(supervisor: Arc<Supervisor>, request: ApplyRequest, ev
         Action::Down(options) => take_down(&supervisor, &request, options, &events).await,
         Action::Run(options) => make_one_off(&supervisor, &request, options, &events).await,
         Action::Pull(options) => pull(&supervisor, &request, options, &events).await,
+        Action::Push(options) => push(&supervisor, &request, options, &events).await,
         Action::Lifecycle { services, what, timeout } => {
             let observed = supervisor.observe(&request.project_name, request.project.as_ref());
             let plan = lifecycle(&observed, services, &verb(what, *timeout));
@@ -169,9 +171,17 @@ async fn pull(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options: &Pu
     let policy = options.policy.clone().unwrap_or(PullPolicy::Always);
     let wanted = ImageRequest { services: options.services.clone(), no_deps: !options.include_deps, policy: Some(policy) };
     let failures = run_plan(supervisor, request, images(project, &wanted), events).await;
-    if !options.ignore_failures {
-        return failures;
-    }
+    if options.ignore_failures { as_warnings(failures, events).await } else { failures }
+}
+
+async fn push(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options: &PushOptions, events: &Events) -> Vec<Failure> {
+    let Some(project) = &request.project else { return vec![no_files()] };
+    let wanted = ImageRequest { services: options.services.clone(), no_deps: !options.include_deps, policy: None };
+    let failures = run_plan(supervisor, request, pushes(project, &wanted), events).await;
+    if options.ignore_failures { as_warnings(failures, events).await } else { failures }
+}
+
+async fn as_warnings(failures: Vec<Failure>, events: &Events) -> Vec<Failure> {
     for failure in failures {
         tell(events, Event::Warning { text: failure.message }).await;
     }
@@ -192,6 +202,7 @@ async fn wait(supervisor: &Arc<Supervisor>, project: &Project, options: &UpOptio
         supervisor: supervisor.clone(),
         project: Some(project.clone()),
         project_name: project.name.clone(),
+        offline: true,
         events: events.clone(),
     };
     let settled = run.settle(&options.services);

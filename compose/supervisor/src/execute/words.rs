@@ -8,6 +8,7 @@ pub(super) fn words(operation: &Operation) -> (String, &'static str, &'static st
     match operation {
         // An image that is there is not worth a line.
         Operation::EnsureImage { reference, .. } => (format!("Image {reference}"), "", ""),
+        Operation::PushImage { reference } => (format!("Image {reference}"), "Pushing", "Pushed"),
         Operation::CreateNetwork { name, .. } => (format!("Network {name}"), "Creating", "Created"),
         Operation::RemoveNetwork { name } => (format!("Network {name}"), "Removing", "Removed"),
         Operation::CreateVolume { name, .. } => (format!("Volume {name}"), "Creating", "Created"),

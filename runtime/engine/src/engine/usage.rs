@@ -1,5 +1,6 @@
 //! Who uses which image and which volume, and what goes when nobody does.
 
+use rcompose_image::StoreError;
 use rcompose_volume::Volume;
 
 use super::{Engine, lock};
@@ -55,7 +56,12 @@ impl Engine {
         for image in self.images.list() {
             let id = image.id.to_string();
             if (image.tags.is_empty() || tagged) && self.image_users(&id).is_empty() {
-                let (untagged, _) = self.images.remove(&id)?;
+                let untagged = match self.images.remove(&id) {
+                    Ok((untagged, _)) => untagged,
+                    // A container is just being made from it.
+                    Err(StoreError::InUse(_)) => continue,
+                    Err(error) => return Err(error.into()),
+                };
                 pruned.untagged.extend(untagged);
                 pruned.deleted.push(id);
             }

@@ -91,7 +91,7 @@ impl Saving<'_> {
             move |source| SaveError::Read { image, part, source }
         };
         for layer in &image.config.rootfs.diff_ids {
-            let size = layer::archive_size(&self.store.recipe_path(layer)).map_err(failed(format!("layer {layer}")))?;
+            let size = layer::archive_size(&self.store.layers.recipe(layer)).map_err(failed(format!("layer {layer}")))?;
             self.layers.insert(layer.clone(), size);
         }
         let description = self.store.description(&image.id).map_err(failed("the description".to_owned()))?;
@@ -107,7 +107,7 @@ impl Saving<'_> {
     pub fn write(&self, form: ArchiveForm, output: impl Write) -> io::Result<()> {
         let mut archive = tar::Builder::new(output);
         for (digest, size) in &self.layers {
-            let packed = Packed::open(&self.store.layer_path(digest), &self.store.recipe_path(digest), digest)?;
+            let packed = Packed::open(&self.store.layers.path(digest), &self.store.layers.recipe(digest), digest)?;
             archive.append_data(&mut header(*size), blob(digest), packed)?;
         }
         let mut index = Vec::new();
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(save("nothing:1"), "No such image: nothing:1");
         assert!(save("rootfs:/").contains("is a directory"));
         let layer = &store.resolve(id.hex()).unwrap().config.rootfs.diff_ids[1];
-        std::fs::remove_file(store.recipe_path(layer)).unwrap();
+        std::fs::remove_file(store.layers.recipe(layer)).unwrap();
         assert_eq!(save("small:1"), format!("failed to read layer {layer} of image `small:1`"));
     }
 }

@@ -39,13 +39,15 @@ struct Recording {
     position: u64,
     /// Up to here it is content of a file.
     content_until: u64,
+    /// Steps of files so far.
+    files: u32,
     pending: Vec<u8>,
 }
 
 impl Recorder {
     pub(super) fn create(path: &Path) -> io::Result<Self> {
         let output = GzEncoder::new(File::create(path)?, Compression::fast());
-        let recording = Recording { output, position: 0, content_until: 0, pending: Vec::with_capacity(STEP) };
+        let recording = Recording { output, position: 0, content_until: 0, files: 0, pending: Vec::with_capacity(STEP) };
         Ok(Self(Rc::new(RefCell::new(recording))))
     }
 
@@ -55,20 +57,24 @@ impl Recorder {
     }
 
     /// Says that the next `length` bytes, from `position` on, are the content of the file at `path`.
-    pub(super) fn file(&self, path: &Path, position: u64, length: u64) -> io::Result<()> {
+    /// Gives the number of that step among those of files, if it is one.
+    pub(super) fn file(&self, path: &Path, position: u64, length: u64) -> io::Result<Option<u32>> {
         let mut recording = self.0.borrow_mut();
         let path = path.as_os_str().as_bytes();
         let (Ok(path_length), true) = (u16::try_from(path.len()), position == recording.position && length > 0) else {
             // Then it is written down like everything else.
-            return Ok(());
+            return Ok(None);
         };
         recording.flush()?;
+        let step = recording.files;
+        recording.files += 1;
         recording.content_until = position + length;
         let output = &mut recording.output;
         output.write_all(&[FILE])?;
         output.write_all(&length.to_le_bytes())?;
         output.write_all(&path_length.to_le_bytes())?;
-        output.write_all(path)
+        output.write_all(path)?;
+        Ok(Some(step))
     }
 
     pub(super) fn finish(self) -> io::Result<()> {
@@ -109,6 +115,11 @@ impl<R: Read> Read for Recorded<R> {
         self.recorder.0.borrow_mut().pass(&buffer[..count])?;
         Ok(count)
     }
+}
+
+/// Where files are that a later entry of the archive replaced.
+pub(crate) fn replaced(recipe: &Path) -> PathBuf {
+    recipe.with_extension("replaced")
 }
 
 /// One part of the archive.
@@ -162,7 +173,11 @@ pub(crate) fn archive_size(recipe: &Path) -> io::Result<u64> {
 /// The archive of an unpacked layer, as it came. Its end is an error unless it had the digest that it should have.
 pub(crate) struct Packed {
     layer: Root,
+    /// Files that a later entry of the archive replaced, by their steps.
+    replaced: Option<Root>,
     steps: Steps,
+    /// Steps of files so far.
+    files: u32,
     now: Source,
     hash: Sha256,
     expected: Digest,
@@ -177,8 +192,9 @@ enum Source {
 
 impl Packed {
     pub(crate) fn open(layer: &Path, recipe: &Path, expected: &Digest) -> io::Result<Self> {
-        let layer = Root::open(layer)?;
-        Ok(Self { layer, steps: Steps::open(recipe)?, now: Source::Between, hash: Sha256::new(), expected: expected.clone() })
+        let (layer, replaced) = (Root::open(layer)?, Root::open(&replaced(recipe)).ok());
+        let (steps, now, hash, expected) = (Steps::open(recipe)?, Source::Between, Sha256::new(), expected.clone());
+        Ok(Self { layer, replaced, steps, files: 0, now, hash, expected })
     }
 
     fn begin(&mut self) -> io::Result<()> {
@@ -186,7 +202,10 @@ impl Packed {
             Some(Step::Bytes(length)) => Source::Bytes(length),
             Some(Step::File(path, length)) => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-                Source::File(File::from(self.layer.open_file(&path, flags, Mode::empty())?), path, length)
+                let aside = self.replaced.as_ref().and_then(|it| it.open_file(self.files.to_string(), flags, Mode::empty()).ok());
+                self.files += 1;
+                let file = aside.map_or_else(|| self.layer.open_file(&path, flags, Mode::empty()), Ok)?;
+                Source::File(File::from(file), path, length)
             }
             None => Source::Ended,
         };

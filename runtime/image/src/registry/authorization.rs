@@ -1,119 +1,129 @@
-//! Who may pull: challenges, tokens, and credentials, which go to one host only.
+//! Who may pull and push: challenges, and the tokens that answer them. Credentials go to one host only.
+//!
+//! Spec: distribution-spec, "Authentication"; the token and OAuth 2 protocols of the distribution project.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::header::HeaderValue;
+use reqwest::{RequestBuilder, Url};
 use serde::Deserialize;
 
-use super::transport::{Endpoint, unreachable_registry};
-use super::{PullError, read_file};
+use super::RegistryError;
+use super::credentials::Secret;
+use super::endpoint::{Endpoint, check_leads};
+use super::transport::{Transport, reason_of};
 
-/// Credentials by registry, as Docker's `config.json` keeps them.
-#[derive(Default)]
-pub(super) struct Credentials(BTreeMap<String, (String, String)>);
-
-#[derive(Deserialize)]
-struct Config {
-    #[serde(default)]
-    auths: BTreeMap<String, Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    #[serde(default)]
-    auth: String,
-}
-
-impl Credentials {
-    /// Reads the file; one that is not there holds none, one that is broken is an error.
-    pub(super) fn read(path: Option<&Path>) -> Result<Self, PullError> {
-        let Some(path) = path.filter(|path| path.exists()) else { return Ok(Self::default()) };
-        let invalid = |error: String| PullError::Configuration { path: path.to_owned(), source: std::io::Error::other(error) };
-        let config: Config = serde_json::from_slice(&read_file(path)?).map_err(|error| invalid(error.to_string()))?;
-        let mut credentials = BTreeMap::new();
-        for (registry, entry) in config.auths.into_iter().filter(|(_, entry)| !entry.auth.is_empty()) {
-            let decoded = STANDARD.decode(&entry.auth).map_err(|error| invalid(error.to_string()))?;
-            let text = String::from_utf8_lossy(&decoded).into_owned();
-            if let Some((user, password)) = text.split_once(':') {
-                let host = registry.trim_start_matches("https://").trim_start_matches("http://");
-                let host = host.split('/').next().unwrap_or_default().to_owned();
-                credentials.insert(host, (user.to_owned(), password.trim_end_matches('\0').to_owned()));
-            }
-        }
-        Ok(Self(credentials))
-    }
-
-    fn of(&self, registry: &str) -> Option<&(String, String)> {
-        // Docker keeps those of its hub under another name.
-        let name = if registry == "registry-1.docker.io" { "index.docker.io" } else { registry };
-        self.0.get(name)
-    }
-}
+/// The most that an answer with a token may hold.
+const MAX_TOKEN: usize = 1 << 20;
 
 #[derive(Deserialize)]
 struct Token {
     token: Option<String>,
     access_token: Option<String>,
+    refresh_token: Option<String>,
+}
+
+/// What a challenge was answered with.
+pub(super) struct Answered {
+    /// For the next requests.
+    pub(super) header: HeaderValue,
+    /// What stands for the password from now on, where it was asked for.
+    pub(super) identity: Option<String>,
 }
 
 /// Answers a challenge with what the next request sends along.
 pub(super) async fn answer(
-    client: &reqwest::Client,
+    transport: &Transport,
     endpoint: &Endpoint,
     challenge: &str,
-    credentials: &Credentials,
-) -> Result<String, PullError> {
-    let distrusted = |why: String| PullError::Distrusted { registry: endpoint.registry.clone(), why };
-    let own = credentials.of(&endpoint.registry);
+    secret: Option<&Secret>,
+    lasting: bool,
+) -> Result<Answered, RegistryError> {
+    let distrusted = |why: String| RegistryError::Distrusted { registry: endpoint.registry.clone(), why };
     let (scheme, parameters) = parse(challenge);
+    if let Some(Secret::Token(token)) = secret {
+        return Ok(Answered { header: header(endpoint, &format!("Bearer {token}"))?, identity: None });
+    }
     if scheme.eq_ignore_ascii_case("basic") {
-        let (user, password) = own.ok_or_else(|| distrusted("it wants a name and a password, and none are known".to_owned()))?;
-        return Ok(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
+        let Some(Secret::Password { user, password }) = secret else {
+            return Err(RegistryError::Anonymous { registry: endpoint.registry.clone() });
+        };
+        let value = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        return Ok(Answered { header: header(endpoint, &value)?, identity: None });
     }
     let realm = parameters.get("realm").filter(|_| scheme.eq_ignore_ascii_case("bearer"));
     let realm = realm.ok_or_else(|| distrusted(format!("an unknown challenge: `{}`", challenge.escape_debug())))?;
-    let mut url = reqwest::Url::parse(realm).map_err(|_| distrusted("the address for tokens is none".to_owned()))?;
-    check_realm(endpoint, &url).map_err(distrusted)?;
-    url.query_pairs_mut().append_pair("scope", &endpoint.scope());
-    if let Some(service) = parameters.get("service") {
-        url.query_pairs_mut().append_pair("service", service);
-    }
-    let mut request = client.get(url);
-    if let Some((user, password)) = own {
-        request = request.basic_auth(user, Some(password));
-    }
-    let response = request.send().await.map_err(|source| unreachable_registry(endpoint, source))?;
-    let status = response.status();
-    if !status.is_success() {
-        return Err(PullError::Refused {
-            registry: endpoint.registry.clone(),
-            path: "token".to_owned(),
-            status: status.as_u16(),
-        });
-    }
-    let bytes = response.bytes().await.map_err(|source| unreachable_registry(endpoint, source))?;
-    let token: Token = serde_json::from_slice(&bytes).map_err(|_| distrusted("its token is no JSON".to_owned()))?;
-    let token = token.token.or(token.access_token).ok_or_else(|| distrusted("it gave no token".to_owned()))?;
-    Ok(format!("Bearer {token}"))
+    let url = Url::parse(realm).map_err(|_| distrusted("the address for tokens is none".to_owned()))?;
+    let base = Url::parse(&endpoint.base).map_err(|_| distrusted("its own address is none".to_owned()))?;
+    check_leads(&base, &url).map_err(|why| distrusted(format!("its address for tokens {why}")))?;
+    let service = parameters.get("service").map_or("", String::as_str);
+    let request = match secret {
+        // An identity token is for the other protocol; so is what is to become one.
+        Some(Secret::Identity(token)) => {
+            exchange(transport, url, endpoint, service, &[("grant_type", "refresh_token"), ("refresh_token", token)])
+        }
+        Some(Secret::Password { user, password }) => {
+            ask(transport, url, endpoint, service, lasting).basic_auth(user, Some(password))
+        }
+        _ => ask(transport, url, endpoint, service, false),
+    };
+    let token = fetch(transport, endpoint, request).await?;
+    let value = token.token.or(token.access_token).ok_or_else(|| distrusted("it gave no token".to_owned()))?;
+    Ok(Answered { header: header(endpoint, &format!("Bearer {value}"))?, identity: token.refresh_token.filter(|_| lasting) })
 }
 
-/// The address for tokens comes from the registry: it may not lead down to plain HTTP, nor into the own network.
-fn check_realm(endpoint: &Endpoint, realm: &reqwest::Url) -> Result<(), String> {
-    let host = realm.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let own = endpoint.registry.rsplit_once(':').map_or(endpoint.registry.as_str(), |(host, _)| host);
-    if endpoint.base.starts_with("https://") && realm.scheme() != "https" {
-        return Err("its address for tokens is not https".to_owned());
+/// Asks for a token, with a name and a password or without.
+fn ask(transport: &Transport, mut url: Url, endpoint: &Endpoint, service: &str, lasting: bool) -> RequestBuilder {
+    for scope in &endpoint.scopes {
+        url.query_pairs_mut().append_pair("scope", scope);
     }
-    let inside = host.parse::<std::net::IpAddr>().is_ok_and(|address| match address {
-        std::net::IpAddr::V4(it) => it.is_loopback() || it.is_private() || it.is_link_local() || it.is_unspecified(),
-        std::net::IpAddr::V6(it) => it.is_loopback() || it.is_unspecified() || it.is_unique_local() || it.is_unicast_link_local(),
-    });
-    if inside && host != own.trim_matches(['[', ']']) {
-        return Err(format!("its address for tokens leads into the own network: {host}"));
+    if !service.is_empty() {
+        url.query_pairs_mut().append_pair("service", service);
     }
-    Ok(())
+    if lasting {
+        url.query_pairs_mut().append_pair("offline_token", "true").append_pair("client_id", "rcompose");
+    }
+    transport.client().get(url)
+}
+
+/// Exchanges something for a token.
+fn exchange(transport: &Transport, url: Url, endpoint: &Endpoint, service: &str, what: &[(&str, &str)]) -> RequestBuilder {
+    let scope = endpoint.scopes.join(" ");
+    let mut form = Url::parse("form:").expect("it is an address");
+    form.query_pairs_mut().append_pair("service", service).append_pair("scope", &scope).append_pair("client_id", "rcompose");
+    for (name, value) in what {
+        form.query_pairs_mut().append_pair(name, value);
+    }
+    let body = form.query().unwrap_or_default().to_owned();
+    transport.client().post(url).header("content-type", "application/x-www-form-urlencoded").body(body)
+}
+
+async fn fetch(transport: &Transport, endpoint: &Endpoint, request: RequestBuilder) -> Result<Token, RegistryError> {
+    let mut response = transport.with_patience(endpoint, request).await?;
+    let status = response.status();
+    if !status.is_success() {
+        let message = reason_of(&mut response).await;
+        let (registry, path) = (endpoint.registry.clone(), "token".to_owned());
+        return Err(RegistryError::Refused { registry, path, status: status.as_u16(), message });
+    }
+    let mut bytes = Vec::new();
+    let unreachable = |source: reqwest::Error| super::transport::unreachable_registry(endpoint, source);
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MAX_TOKEN {
+            return Err(RegistryError::mismatch(&endpoint.registry, "token", format!("it is larger than {MAX_TOKEN} bytes")));
+        }
+    }
+    serde_json::from_slice(&bytes).map_err(|_| RegistryError::mismatch(&endpoint.registry, "token", "it is no JSON"))
+}
+
+fn header(endpoint: &Endpoint, value: &str) -> Result<HeaderValue, RegistryError> {
+    let mut header = HeaderValue::from_str(value)
+        .map_err(|_| RegistryError::mismatch(&endpoint.registry, "token", "it holds characters that no header may"))?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 /// `Bearer realm="...",service="..."`.
@@ -135,8 +145,6 @@ fn parse(challenge: &str) -> (&str, BTreeMap<String, String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Reference;
-    use crate::registry::RegistryConfig;
 
     #[test]
     fn reads_challenges() {
@@ -145,19 +153,5 @@ mod tests {
             (scheme, parameters["realm"].as_str(), parameters["service"].as_str()),
             ("Bearer", "https://auth.x/token", "reg, x")
         );
-    }
-
-    #[test]
-    fn tokens_are_not_fetched_from_where_they_should_not_be() {
-        let endpoint = |name: &str| {
-            let reference: Reference = name.parse().unwrap();
-            Endpoint::of(&reference, &RegistryConfig::default()).unwrap().remove(0)
-        };
-        let checked = |name: &str, realm: &str| check_realm(&endpoint(name), &reqwest::Url::parse(realm).unwrap()).is_ok();
-        assert!(checked("reg.example/a", "https://auth.example/t"));
-        assert!(!checked("reg.example/a", "http://auth.example/t"));
-        assert!(!checked("reg.example/a", "https://169.254.169.254/t"));
-        assert!(!checked("reg.example/a", "https://127.0.0.1/t"));
-        assert!(checked("127.0.0.1:5000/a", "http://127.0.0.1:5001/t"));
     }
 }

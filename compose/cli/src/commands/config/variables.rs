@@ -8,6 +8,7 @@ use super::load;
 use crate::arguments::Config;
 use crate::error::CommandError;
 use crate::output::Table;
+use crate::output::words::masked;
 use crate::settings::World;
 
 pub(super) fn variables(world: &World, arguments: &Config) -> Result<String, CommandError> {
@@ -58,11 +59,4 @@ fn source(model: &Model, source: &Source) -> String {
 fn short(model: &Model, place: &Place) -> String {
     let path = place.file.strip_prefix(&model.directory).unwrap_or(&place.file);
     format!("{}:{}:{}", path.display(), place.line, place.column)
-}
-
-/// A value, unless its name says that it is a secret.
-fn masked(name: &str, value: &str) -> String {
-    const SECRETS: [&str; 8] = ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "PRIVATE", "PWD_", "AUTH"];
-    let name = name.to_ascii_uppercase();
-    if !value.is_empty() && SECRETS.iter().any(|word| name.contains(word)) { "****".to_owned() } else { value.to_owned() }
 }

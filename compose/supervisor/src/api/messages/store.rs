@@ -23,6 +23,107 @@ pub struct ImageSummary {
     pub platform: String,
     /// Its own.
     pub labels: BTreeMap<String, String>,
+    /// What registries have under its references: `redis@sha256:...`.
+    #[serde(default)]
+    pub digests: Vec<String>,
+    /// Seconds since 1970; 0 if that is not known.
+    #[serde(default)]
+    pub tagged: i64,
+}
+
+/// An image that is to be pulled or pushed. The answer is a stream of events.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct TransferRequest {
+    /// Reference.
+    pub name: String,
+    /// `linux/arm64`, instead of this machine's.
+    #[serde(default)]
+    pub platform: Option<String>,
+    /// No registry is asked.
+    #[serde(default)]
+    pub offline: bool,
+}
+
+/// Another name for an image.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TagRequest {
+    /// Reference or id.
+    pub source: String,
+    /// Reference.
+    pub target: String,
+}
+
+/// One step of an image's making, latest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HistoryStep {
+    /// Of the image, for its last step.
+    pub id: Option<String>,
+    /// RFC 3339.
+    pub created: Option<String>,
+    /// What was run.
+    pub created_by: String,
+    /// Bytes of the layer that it made.
+    pub size: u64,
+    /// What was said about it.
+    pub comment: String,
+    /// It came with the reference that stands for the image.
+    pub tags: Vec<String>,
+}
+
+/// A file that whoever asks has open: `/proc/PID/fd/N`, and what it has to be. The answer is `null` if it cannot be seen.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LocalFile {
+    /// Where it is open.
+    pub path: std::path::PathBuf,
+    /// Number of its device.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
+/// A tree that becomes an image of one layer; its archive is the body, this is the query.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ImportRequest {
+    /// Reference that is to stand for it.
+    #[serde(default)]
+    pub reference: String,
+    /// What is said about it.
+    #[serde(default)]
+    pub message: String,
+    /// `linux/arm64`, instead of this machine's.
+    #[serde(default)]
+    pub platform: String,
+}
+
+/// Images that a docker engine of this machine has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DockerImport {
+    /// Its socket.
+    pub socket: std::path::PathBuf,
+    /// References or ids.
+    pub names: Vec<String>,
+}
+
+/// What is to be done about what a check finds.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct CheckRequest {
+    /// Mend it.
+    pub repair: bool,
+    /// No registry is asked.
+    pub offline: bool,
+}
+
+/// An image, checked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CheckedImage {
+    /// With `sha256:`.
+    pub id: String,
+    /// References that stand for it.
+    pub tags: Vec<String>,
+    /// What is wrong with it; empty if nothing is.
+    pub problems: Vec<String>,
+    /// Whether it is whole now.
+    pub mended: bool,
 }
 
 /// An image that was loaded.
@@ -58,6 +159,15 @@ pub struct Named {
 pub struct PruneRequest {
     /// Also what has a name: tagged images, named volumes.
     pub all: bool,
+}
+
+/// A network or volume that was made.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Created {
+    /// Id of a network, name of a volume.
+    pub id: String,
+    /// What was asked for and has no effect.
+    pub warnings: Vec<String>,
 }
 
 /// What went.
@@ -97,6 +207,33 @@ pub struct DiskUsage {
     pub containers: BTreeMap<String, u64>,
     /// Volumes.
     pub volumes: Vec<VolumeUsage>,
+    /// Bytes of what is kept of containers' output, by project.
+    #[serde(default)]
+    pub logs: BTreeMap<String, u64>,
+    /// Bytes of layers that no image has: of pulls that were cut off, and of builds.
+    #[serde(default)]
+    pub cache: u64,
+    /// Of these, those that a collection would take now.
+    #[serde(default)]
+    pub cache_unused: u64,
+    /// By project.
+    #[serde(default)]
+    pub projects: Vec<ProjectUsage>,
+}
+
+/// How much a project takes. What several have is counted in each.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ProjectUsage {
+    /// Its name.
+    pub name: String,
+    /// Bytes of the images that its containers were made from.
+    pub images: u64,
+    /// Bytes of its containers' own layers.
+    pub containers: u64,
+    /// Bytes of its volumes.
+    pub volumes: u64,
+    /// Bytes of its containers' output.
+    pub logs: u64,
 }
 
 /// How much a volume takes.
