@@ -139,7 +139,7 @@ fn links_that_lead_in_circles_and_files_that_include_each_other() {
 
 #[test]
 fn more_mistakes_than_anyone_would_read() {
-    let keys: String = (0..100_000).map(|number| format!("    unknown{number}: x\n")).collect();
+    let keys: String = (0..20_000).map(|number| format!("    unknown{number}: x\n")).collect();
     let place = scratch(&format!("services:\n  a:\n    image: x\n{keys}"));
     let answer = bounded(&place, &["config", "-q"]);
     assert_eq!(answer.code, 1);

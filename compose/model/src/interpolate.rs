@@ -88,11 +88,16 @@ pub(crate) fn warn_of_unset(asked: Asked, variables: &Variables, problems: &mut 
     for (name, spot) in asked.unset {
         let text = format!("The \"{name}\" variable is not set. Defaulting to a blank string.");
         let problem = Diagnostic::warning(Code::UnsetVariable, text).at(&spot).on(&name);
-        problems.push(match nearest(&name, variables.names()).filter(|_| name.len() > 3) {
+        problems.push(match near(&name, variables) {
             Some(near) => problem.with_help(format!("did you mean `{near}`, which is set?")),
             None => problem,
         });
     }
+}
+
+/// A variable that is set and may have been meant. An environment has so many that some are near any short name.
+fn near<'a>(name: &str, variables: &'a Variables) -> Option<&'a str> {
+    nearest(name, variables.names()).filter(|_| name.len() > 5)
 }
 
 fn explain(fault: &Fault, trail: &Trail<'_>, spot: &Spot, variables: &Variables) -> Diagnostic {
@@ -110,7 +115,7 @@ fn explain(fault: &Fault, trail: &Trail<'_>, spot: &Spot, variables: &Variables)
             let why = if message.is_empty() { String::new() } else { format!(": {message}") };
             let text = format!("required variable {name} is missing a value{why}");
             let problem = Diagnostic::error(Code::Interpolation, text).at(spot).on(format!("${{{name}"));
-            match nearest(name, variables.names()) {
+            match near(name, variables) {
                 Some(near) => problem
                     .with_help(format!("`{near}` is set; did you mean that? or set `{name}` in the environment or in `.env`")),
                 None => problem.with_help(format!("set `{name}` in the environment or in `.env`")),

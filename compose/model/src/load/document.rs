@@ -18,7 +18,7 @@ use crate::{Diagnostic, canonical, check, merge, parse, unique};
 /// How many files one load reads, those that are read again counted again.
 const MAX_FILES: usize = 2_000;
 /// How many values one load reads.
-const MAX_VALUES: usize = 1_000_000;
+const MAX_VALUES: usize = 500_000;
 
 /// Reads files and puts them together.
 pub(super) struct Loader<'a> {

@@ -165,7 +165,7 @@ fn rules_of_single_attributes() {
             // MOD-C-10
             (
                 "services: {a: {image: x, healthcheck: {test: [true]}}}",
-                "1:47 services.a.healthcheck.test[0] must be a string, not a boolean `true`",
+                "1:47 services.a.healthcheck.test[0] must be a string, not a boolean `true`; 1:47 services.a: healthcheck.test must start either by \"CMD\", \"CMD-SHELL\" or \"NONE\"",
             ),
             (
                 "services: {a: {image: x, healthcheck: {test: [curl, x]}}}",

@@ -47,6 +47,21 @@ networks:
     6 |       - A: 1
       |         ^
     hint: write `- A=1`, or leave the dashes out
+    /p/compose.yaml:7:14: warning: services.web.restart: unknown policy `alway`
+      |
+    7 |     restart: alway
+      |              ^^^^^
+    hint: did you mean `always`?
+    /p/compose.yaml:8:18: error: service "web" depends on undefined service "dbb"
+      |
+    8 |     depends_on: [dbb]
+      |                  ^^^
+    hint: did you mean `db`?
+    /p/compose.yaml:9:16: error: service "web" refers to undefined network frnt
+      |
+    9 |     networks: [frnt]
+      |                ^^^^
+    hint: did you mean `front`?
     /p/compose.yaml:11:17: error: services.web.healthcheck.interval must be a duration such as `30s`, not a number `10`
        |
     11 |       interval: 10
@@ -62,6 +77,11 @@ networks:
     14 |     image: postgres:${TAG:?which one}
        |                     ^^^^^
     hint: set `TAG` in the environment or in `.env`
+    /p/compose.yaml:15:15: error: service "db" refers to undefined volume data
+       |
+    15 |     volumes: [data:/data]
+       |               ^^^^
+    hint: declare it: `volumes:` at the top level, `data:` below
     "#);
 }
 
@@ -154,6 +174,10 @@ fn control_characters_give_no_orders_to_a_terminal() {
     let told = told(&files);
     assert!(!told.contains('\x1b'), "{told:?}");
     insta::assert_snapshot!(told, @r#"
+    /p/compose.yaml:4:14: warning: services.a.restart: unknown policy `\u{1b}[2Jalways`
+      |
+    4 |     restart: "\e[2Jalways"
+      |              ^
     /p/compose.yaml:5:5: error: services.a additional properties '\u{1b}[31mx' not allowed
       |
     5 |     "\e[31mx": 1

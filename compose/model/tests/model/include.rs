@@ -121,6 +121,6 @@ fn circles_and_files_that_are_not_there() {
     assert_eq!(of(&Memory::of("include: x")), "1:10 `include` must be a list, not a single value");
     assert_eq!(
         of(&Memory::of("include: [oci://host/x]")),
-        "1:11 failed to fetch oci://host/x: `oci://host/x` is not on this machine, and fetching is not possible here"
+        "1:11 failed to fetch oci://host/x: it is not on this machine, and fetching is not possible here"
     );
 }
