@@ -10,6 +10,7 @@ mod image;
 mod life;
 mod remove;
 mod start;
+mod step;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use rcompose_volume::Store as Volumes;
 
 pub use exec::ExecRequest;
 pub use host::Host;
+pub use step::{Step, StepHandle, StepRequest};
 pub use usage::PrunedImages;
 
 use crate::EngineError;
@@ -111,13 +113,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Engine {
     config: Config,
     root_hash: String,
-    images: Images,
+    images: Arc<Images>,
     networks: Networks,
     volumes: Volumes,
     launcher: Launcher,
     containers: Mutex<BTreeMap<String, Arc<Entry>>>,
     /// Names of containers that are being made.
     reserved: Mutex<BTreeSet<String>>,
+    /// Held by who makes the network of builds, or takes it away.
+    build_network: Mutex<()>,
 }
 
 impl Engine {
@@ -141,12 +145,13 @@ impl Engine {
         let launcher =
             Launcher::of(&config.program).map_err(|source| EngineError::Launch { container: "any".to_owned(), source })?;
         let engine = Self {
-            images: Images::open(&config.data_root.join("images"))?,
+            images: Arc::new(Images::open(&config.data_root.join("images"))?),
             networks: Networks::open(networks, runtime)?,
             volumes,
             launcher,
             containers: Mutex::new(BTreeMap::new()),
             reserved: Mutex::new(BTreeSet::new()),
+            build_network: Mutex::new(()),
             root_hash,
             config,
         };
@@ -172,7 +177,7 @@ impl Engine {
     }
 
     /// The images.
-    pub fn images(&self) -> &Images {
+    pub fn images(&self) -> &Arc<Images> {
         &self.images
     }
 

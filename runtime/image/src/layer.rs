@@ -4,6 +4,7 @@
 //! replaces what is there unless both are directories. The digest is taken over the whole uncompressed stream and compared before
 //! anything becomes visible.
 
+mod pack;
 mod recipe;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use crate::Digest;
+pub(crate) use pack::{PackError, PackOptions, pack};
 use recipe::Recorder;
 pub(crate) use recipe::{Packed, archive_size};
 

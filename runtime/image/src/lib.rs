@@ -4,8 +4,10 @@
 //! system is made of. Everything that comes from outside is checked against its digest before it becomes visible.
 
 mod archive;
+mod commit;
 mod config;
 mod digest;
+mod hold;
 mod inspect;
 mod layer;
 mod reference;
@@ -15,8 +17,10 @@ mod store;
 mod usage;
 
 pub use archive::{ArchiveForm, LoadError, Loaded, SaveError, Saving};
-pub use config::{Config, Healthcheck, ImageConfig};
+pub use commit::{CommitError, NewLayer};
+pub use config::{Config, Healthcheck, ImageConfig, RootFs};
 pub use digest::Digest;
+pub use hold::Held;
 pub use layer::LayerError;
 pub use reference::{InvalidReference, Reference};
 pub use registry::{PullError, PullProgress, RegistryConfig};

@@ -82,6 +82,8 @@ pub struct Store {
 pub(crate) struct Index {
     pub(crate) images: BTreeMap<Digest, (ImageConfig, u64)>,
     tags: Tags,
+    /// Layers that are in use beside images, and how often.
+    pub(crate) held: BTreeMap<Digest, usize>,
 }
 
 pub(crate) fn storage<T>(result: rcompose_sys::Result<T>, doing: &'static str) -> Result<T, StoreError> {
@@ -187,7 +189,7 @@ impl Store {
         storage(atomic::remove_tree(&self.root.join(format!("images/{}.json", id.hex()))), "remove an image")?;
         let Some((config, _)) = index.images.remove(id) else { return Ok(()) };
         for layer in &config.rootfs.diff_ids {
-            if !index.images.values().any(|(other, _)| other.rootfs.diff_ids.contains(layer)) {
+            if !index.held.contains_key(layer) && !index.images.values().any(|(other, _)| other.rootfs.diff_ids.contains(layer)) {
                 for path in [self.layer_path(layer), self.size_path(layer), self.recipe_path(layer)] {
                     storage(atomic::remove_tree(&path), "remove a layer")?;
                 }
@@ -208,6 +210,10 @@ impl Store {
 
     pub(crate) fn layer_path(&self, diff_id: &Digest) -> PathBuf {
         self.root.join("layers").join(diff_id.hex())
+    }
+
+    pub(crate) fn layer_folder(&self) -> PathBuf {
+        self.root.join("layers")
     }
 
     /// Holds the bytes of a layer's files, as text.

@@ -30,10 +30,11 @@ pub(super) fn build_root(prepared: &Prepared) -> StepResult<Root> {
             rustix::mount::mount(root, root, c"", flags, None::<&std::ffi::CStr>)
                 .doing(|| format!("failed to mount the root file system {}", root.display()))?;
         }
-        Rootfs::Overlay { lower, upper, work } => {
-            let mounted = match overlay(lower, upper, work) {
+        Rootfs::Overlay { lower, upper, work, throwaway } => {
+            let options = if *throwaway { &THROWAWAY[..] } else { &[] };
+            let mounted = match overlay(lower, upper, work, options) {
                 Ok(overlay) => move_mount(&overlay, "", CWD, root, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH),
-                Err(Errno::INVAL) => overlay_of_old(lower, upper, work, root),
+                Err(Errno::INVAL) => overlay_of_old(lower, upper, work, root, options),
                 Err(errno) => Err(errno),
             };
             mounted.doing(|| format!("failed to mount the image at {}", root.display()))?;
@@ -43,26 +44,43 @@ pub(super) fn build_root(prepared: &Prepared) -> StepResult<Root> {
     Root::open(root).doing(|| "failed to open the root file system".to_owned())
 }
 
+/// Options of an overlay whose upper directory becomes a layer: in it, everything is a file, a whiteout or an opaque directory.
+const THROWAWAY: [(&str, &str); 3] = [("redirect_dir", "off"), ("metacopy", "off"), ("volatile", "")];
+
 /// Mounts an overlay to nowhere yet: layers one by one, so that neither their number nor a colon in a path matters.
 ///
 /// # Errors
 /// `EINVAL` before Linux 6.5, which takes them joined only, and of 256 bytes at most.
-fn overlay(lower: &[PathBuf], upper: &Path, work: &Path) -> rustix::io::Result<OwnedFd> {
+fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &[(&str, &str)]) -> rustix::io::Result<OwnedFd> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     lower.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", layer.as_path()))?;
     fsconfig_set_string(&context, "upperdir", upper)?;
     fsconfig_set_string(&context, "workdir", work)?;
+    for (name, value) in options {
+        match *value {
+            "" => fsconfig_set_flag(&context, *name)?,
+            value => fsconfig_set_string(&context, *name, value)?,
+        }
+    }
     fsconfig_create(&context)?;
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
 }
 
 /// As [`overlay`], by the call that takes all options in one page: descriptors are the shortest names that paths can have.
-fn overlay_of_old(lower: &[PathBuf], upper: &Path, work: &Path, target: &Path) -> rustix::io::Result<()> {
+fn overlay_of_old(
+    lower: &[PathBuf],
+    upper: &Path,
+    work: &Path,
+    target: &Path,
+    options: &[(&str, &str)],
+) -> rustix::io::Result<()> {
     let handle = |path: &Path| rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let layers = lower.iter().map(|layer| handle(layer)).collect::<rustix::io::Result<Vec<_>>>()?;
     let (upper, work) = (handle(upper)?, handle(work)?);
     let joined = layers.iter().map(proc_path).collect::<Vec<_>>().join(":");
-    let options = format!("lowerdir={joined},upperdir={},workdir={}", proc_path(&upper), proc_path(&work));
+    let more = options.iter().map(|(name, value)| if value.is_empty() { format!(",{name}") } else { format!(",{name}={value}") });
+    let more: String = more.collect();
+    let options = format!("lowerdir={joined},upperdir={},workdir={}{more}", proc_path(&upper), proc_path(&work));
     let options = CString::new(options).map_err(|_| Errno::INVAL)?;
     rustix::mount::mount("overlay", target, "overlay", MountFlags::empty(), options.as_c_str())
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rcompose_sys::beneath::{Root, file_type};
+use rcompose_sys::beneath::{Root, file_type, proc_path};
 use rcompose_sys::mount::{self as sys_mount, MountAttributes};
-use rustix::fs::{CWD, FileType};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag,
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
 
@@ -87,8 +87,26 @@ fn one(root: &Root, mount: &Mount, opened: Option<&OwnedFd>) -> StepResult<()> {
     } else {
         let target = target(root, &mount.destination, true)?;
         let fresh = fresh(mount, &options).doing(what)?;
-        attach(&fresh, &target).doing(what)
+        attach(&fresh, &target).doing(what)?;
+        match options.subpath {
+            Some(subpath) => only_part(&fresh, subpath, &options, &target).doing(what),
+            None => Ok(()),
+        }
     }
+}
+
+/// Puts a part of what was just attached in its place. Before Linux 6.15 only what is attached can be cloned.
+fn only_part(whole: &OwnedFd, subpath: &str, options: &Options<'_>, target: &OwnedFd) -> Result<(), Box<dyn std::error::Error>> {
+    let top = rustix::fs::openat(whole, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let part = Root::from_fd(top).open_path(subpath)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let part = open_tree(&part, "", flags)?;
+    let change = MountAttributes { set: options.set, ..MountAttributes::default() };
+    sys_mount::set_attributes(&part, change, false)?;
+    // By descriptor, and not followed: what was attached lies on top there.
+    rustix::mount::unmount(proc_path(whole), UnmountFlags::DETACH)?;
+    attach(&part, target)?;
+    Ok(())
 }
 
 /// A mount of its own kind of file system, not attached yet.

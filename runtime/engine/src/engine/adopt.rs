@@ -71,6 +71,7 @@ impl Engine {
                 let paths = self.paths(id);
                 sweep_state(&paths);
                 files::release_files(&paths);
+                clear(&paths.state.with_extension(super::step::STEP));
             }
         }
     }

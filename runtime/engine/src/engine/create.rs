@@ -110,7 +110,7 @@ impl Engine {
                     }
                 }
                 MountSource::Bind { path, create, .. } => ensure_source(&container, path, *create)?,
-                MountSource::Tmpfs { .. } | MountSource::Image { .. } => {}
+                MountSource::Tmpfs { .. } | MountSource::Image { .. } | MountSource::Trees { .. } => {}
             }
         }
         Ok(anonymous)

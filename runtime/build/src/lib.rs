@@ -1,0 +1,3 @@
+//! Builds images.
+
+pub mod dockerfile;
