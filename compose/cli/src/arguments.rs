@@ -1,5 +1,6 @@
 //! The command line: what is common to all commands here, their own arguments in a file a family.
 
+mod build;
 mod life;
 mod lists;
 mod run;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use build::Build;
 pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Stop};
 pub(crate) use lists::{Config, Images, Logs, Ls, Port, Ps, Version};
 pub(crate) use run::{Pull, PullWhen, Run};
@@ -104,6 +106,8 @@ pub(crate) enum Command {
     Exec(Exec),
     /// Run one command in a container of its own
     Run(Run),
+    /// Build images of services
+    Build(Build),
     /// Pull images
     Pull(Pull),
     /// Start containers that exist

@@ -1,5 +1,6 @@
 //! The commands, a file each where they are more than a question.
 
+mod build;
 mod config;
 mod exec;
 mod filter;
@@ -96,6 +97,8 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
                 remove_orphans: arguments.remove_orphans,
                 ignore_orphans: arguments.ignore_orphans,
                 scale: up::scale(&arguments.scale)?,
+                build: up::build_when(arguments.build, arguments.no_build),
+                build_options: build::on_the_way(&world),
                 ..UpOptions::default()
             };
             let project = world.project(&arguments.services)?;
@@ -106,6 +109,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
         Command::Logs(arguments) => logs::logs(&world, arguments).await,
         Command::Exec(arguments) => exec::exec(&world, arguments).await,
         Command::Run(arguments) => run::run(&world, arguments).await,
+        Command::Build(arguments) => build::build(&world, arguments).await,
         Command::Pull(arguments) => pull(&world, arguments).await,
         Command::Start(Services { services }) => lifecycle(&world, "start", services, LifecycleVerb::Start, None).await,
         Command::Stop(Stop { services, timeout }) => lifecycle(&world, "stop", services, LifecycleVerb::Stop, timeout).await,

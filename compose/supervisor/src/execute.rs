@@ -23,8 +23,9 @@ use tokio::task::JoinSet;
 
 pub(crate) use request::apply;
 
+use crate::build;
 use crate::keep::blocking;
-use crate::messages::{ApplyRequest, Event, Failure, ProgressStatus};
+use crate::messages::{ApplyRequest, BuildOptions, Event, Failure, ProgressStatus};
 use crate::supervisor::Supervisor;
 use crate::translate::{self, Part};
 
@@ -46,6 +47,8 @@ struct Run {
     project: Option<Project>,
     project_name: String,
     events: Events,
+    /// How images are built.
+    build: BuildOptions,
 }
 
 /// Carries a plan out; gives what failed.
@@ -55,6 +58,7 @@ pub(crate) async fn execute(supervisor: &Arc<Supervisor>, plan: Plan, request: &
         project: request.project.clone(),
         project_name: request.project_name.clone(),
         events: events.clone(),
+        build: request.action.build_options().cloned().unwrap_or_default(),
     });
     let turns = request.parallel.map(|limit| Arc::new(Semaphore::new(limit.get())));
     let mut waiting: BTreeMap<NodeIndex, usize> =
@@ -118,6 +122,9 @@ impl Run {
         let keeper = &self.supervisor.keeper;
         match operation {
             Operation::EnsureImage { reference, policy, optional, .. } => self.ensure_image(reference, policy, *optional).await,
+            Operation::BuildImage { service, reference, missing, pull } => {
+                self.build_image(service, reference, *missing, *pull).await
+            }
             Operation::CreateNetwork { key, .. } => {
                 self.with_engine(self.network_spec(key)?, |engine, spec| {
                     engine.networks().create(spec).map(drop).map_err(EngineError::from)
@@ -211,9 +218,45 @@ impl Run {
         }
     }
 
+    /// Builds the image of a service, if it has to be.
+    async fn build_image(&self, name: &str, reference: &str, missing: bool, pull: bool) -> Result<(), Failure> {
+        let present = || self.supervisor.engine.images().id_of(reference).is_some();
+        if missing && present() {
+            return Ok(());
+        }
+        if missing && pull {
+            // What cannot be pulled is built; that it could not be is no news then.
+            self.ensure_image(reference, &PullPolicy::Missing, true).await?;
+            if present() {
+                return Ok(());
+            }
+        }
+        let project = self.project()?;
+        let service = project.services.get(name).ok_or_else(|| Failure::text(format!("no service `{name}`")))?;
+        let id = format!("Image {reference}");
+        progress(&self.events, &id, "Building", ProgressStatus::Working).await;
+        build::build(&self.supervisor, project, service, &self.build, &self.events).await.map_err(|mut failure| {
+            let place = project.origins.find(&format!("services.{name}.build"));
+            failure.place = failure.place.or_else(|| place.map(ToString::to_string));
+            failure
+        })?;
+        progress(&self.events, &id, "Built", ProgressStatus::Done).await;
+        Ok(())
+    }
+
     async fn ensure_image(&self, reference: &str, policy: &PullPolicy, optional: bool) -> Result<(), Failure> {
+        match self.ensure_image_or_fail(reference, policy).await {
+            Err(failure) if optional => {
+                progress(&self.events, &format!("Image {reference}"), &failure.message, ProgressStatus::Warning).await;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn ensure_image_or_fail(&self, reference: &str, policy: &PullPolicy) -> Result<(), Failure> {
         let present = self.supervisor.engine.images().id_of(reference).is_some();
-        if optional || (present && *policy != PullPolicy::Always) {
+        if present && *policy != PullPolicy::Always {
             return Ok(());
         }
         if let Some(path) = reference.strip_prefix("rootfs:") {

@@ -5,10 +5,11 @@
 //! observe    what exists, for the planner         execute    a plan, operation by operation
 //! translate  a service to a container             keep       a driver for each container
 //! service    the machine of a container: pure     restart    when it is started again
-//! health     whether it works
+//! health     whether it works                     build          images that services are built to
 //! ```
 
 mod api;
+mod build;
 pub mod client;
 mod execute;
 pub mod health;
@@ -23,6 +24,8 @@ mod supervisor;
 mod translate;
 
 pub use api::messages;
+pub use build::bytes as parse_bytes;
+pub use rcompose_build as builder;
 pub use rcompose_engine::frame;
 pub use rcompose_engine::image::RegistryConfig;
 pub use role::main;

@@ -28,6 +28,8 @@ pub(crate) struct Supervisor {
     pub(crate) engine: Arc<Engine>,
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) registries: rcompose_engine::image::RegistryConfig,
+    pub(crate) builder: Arc<rcompose_build::Builder>,
+    pub(crate) builds: crate::build::Builds,
     /// What is being done for clients that may be gone.
     pub(crate) work: TaskTracker,
     projects: PathBuf,
@@ -58,7 +60,21 @@ impl Supervisor {
         let keeper = Keeper::new(engine.clone(), policies);
         keeper.adopt();
         let registries = settings.registries.clone();
-        Ok(Arc::new(Self { engine, keeper, registries, work: TaskTracker::new(), projects, locks: Mutex::new(BTreeMap::new()) }))
+        // One more than there are processors: a step waits for the disk or the network now and then.
+        let steps = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get) + 1;
+        let cache = settings.data_root.join("build");
+        let builder = rcompose_build::Builder::open(engine.clone(), &cache, steps);
+        let builder = builder.map_err(|source| EngineError::System { doing: format!("open {}", cache.display()), source })?;
+        Ok(Arc::new(Self {
+            engine,
+            keeper,
+            registries,
+            builder: Arc::new(builder),
+            builds: crate::build::Builds::default(),
+            work: TaskTracker::new(),
+            projects,
+            locks: Mutex::new(BTreeMap::new()),
+        }))
     }
 
     /// Pulls an image.

@@ -1,3 +1,37 @@
-//! Builds images.
+//! Builds images from Dockerfiles: the language, the graph of stages and steps, the cache.
+//!
+//! ```text
+//! dockerfile   the language                              request   what is to be built        builder   request to image
+//! state        what a stage has come to: pure            stage     base, then instructions    event     what happens
+//! files        COPY, ADD, WORKDIR       command   RUN     mounts    what RUN mounts            error     what fails
+//! tree         what files are taken from                 index     what they were             pattern   .dockerignore
+//! cache        what steps came to, by what went in       scheduler one for all builds
+//! ```
+//! A step's key is a digest of everything it depends on; the same key never runs twice, however many builds want it.
 
+mod archive;
+mod builder;
+mod cache;
+mod command;
+mod copy;
 pub mod dockerfile;
+mod error;
+mod event;
+mod files;
+mod index;
+mod mounts;
+mod owner;
+mod pattern;
+mod platform;
+mod request;
+mod scheduler;
+mod ssh;
+mod stage;
+mod state;
+mod tree;
+
+pub use builder::{Builder, Built};
+pub use error::{BuildError, PullFailure, StepError};
+pub use event::{BuildEvent, Excerpt};
+pub use request::{BuildRequest, DockerfileSource, Entitlement, NamedContext, Network, Pull, SecretSource, Watch};
+pub use scheduler::Cancel;

@@ -171,7 +171,7 @@ pub(crate) fn unpack(archive: impl Read, target: &Path, recipe: &Path, expected:
     let stream = recorder.reading(decompress(archive).map_err(LayerError::Read)?);
     let mut hashing = Hashing { inner: stream, hash: Sha256::new(), count: 0 };
     let root = Root::open(target).map_err(|source| LayerError::Write { entry: "/".to_owned(), source })?;
-    let mut unpacking = Unpacking { root, recorder: recorder.clone(), bytes: 0, entries: 0, times: BTreeMap::new() };
+    let mut unpacking = Unpacking { root, recorder: Some(recorder.clone()), bytes: 0, entries: 0, times: BTreeMap::new() };
     let mut tar = tar::Archive::new(&mut hashing);
     for entry in tar.entries().map_err(LayerError::Read)? {
         unpacking.entry(entry.map_err(LayerError::Read)?)?;
@@ -184,9 +184,32 @@ pub(crate) fn unpack(archive: impl Read, target: &Path, recipe: &Path, expected:
     if found == *expected { Ok(unpacking.bytes) } else { Err(LayerError::WrongDigest { expected: expected.clone(), found }) }
 }
 
+/// Unpacks an archive of files, which hides nothing and is not put together again, into an empty directory.
+///
+/// # Errors
+/// Anything wrong with the archive.
+pub fn unpack_files(archive: impl Read, target: &Path) -> Result<(), LayerError> {
+    let mut hashing = Hashing { inner: decompress(archive).map_err(LayerError::Read)?, hash: Sha256::new(), count: 0 };
+    let root = Root::open(target).map_err(|source| LayerError::Write { entry: "/".to_owned(), source })?;
+    let mut unpacking = Unpacking { root, recorder: None, bytes: 0, entries: 0, times: BTreeMap::new() };
+    for entry in tar::Archive::new(&mut hashing).entries().map_err(LayerError::Read)? {
+        unpacking.entry(entry.map_err(LayerError::Read)?)?;
+    }
+    unpacking.finish()
+}
+
+/// Decompresses what may be gzip, zstd or neither, by its first bytes.
+///
+/// # Errors
+/// What grows beyond all measure is not read to its end.
+pub fn decompressed<'a>(source: impl Read + 'a) -> std::io::Result<Box<dyn Read + 'a>> {
+    decompress(source)
+}
+
 struct Unpacking {
     root: Root,
-    recorder: Recorder,
+    /// Without it the archive is no layer: names that hide something are names like others.
+    recorder: Option<Recorder>,
     bytes: u64,
     entries: u64,
     /// Of directories, set at the end: every entry in them would change them.
@@ -207,7 +230,7 @@ impl Unpacking {
         let done = match path.file_name() {
             // The root itself: only what describes it.
             None => self.describe_root(&entry),
-            Some(file) if file.as_bytes().starts_with(WHITEOUT) => self.whiteout(&path, file),
+            Some(file) if self.recorder.is_some() && file.as_bytes().starts_with(WHITEOUT) => self.whiteout(&path, file),
             Some(_) => self.make(&mut entry, &path),
         };
         done.map_err(|failure| match failure {
@@ -256,9 +279,9 @@ impl Unpacking {
                 let file = rustix::fs::openat(&parent, &name, flags, Mode::from_raw_mode(0o600))
                     .during("openat", || format!("{name:?}"))?;
                 let mut file = std::fs::File::from(file);
-                if kind != tar::EntryType::GNUSparse {
-                    // A sparse file has other bytes in the archive than when it is read.
-                    self.recorder.file(path, entry.raw_file_position(), entry.size()).map_err(Failure::Read)?;
+                // A sparse file has other bytes in the archive than when it is read.
+                if let Some(recorder) = self.recorder.as_ref().filter(|_| kind != tar::EntryType::GNUSparse) {
+                    recorder.file(path, entry.raw_file_position(), entry.size()).map_err(Failure::Read)?;
                 }
                 self.bytes += std::io::copy(entry, &mut file).map_err(Failure::Read)?;
                 if self.bytes > MAX_BYTES {

@@ -21,7 +21,7 @@ pub use commit::{CommitError, NewLayer};
 pub use config::{Config, Healthcheck, ImageConfig, RootFs};
 pub use digest::Digest;
 pub use hold::Held;
-pub use layer::LayerError;
+pub use layer::{LayerError, decompressed, unpack_files};
 pub use reference::{InvalidReference, Reference};
 pub use registry::{PullError, PullProgress, RegistryConfig};
 pub use rootfs::{RootfsError, View};

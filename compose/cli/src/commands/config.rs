@@ -29,7 +29,7 @@ pub(crate) fn config(world: &World, arguments: &Config) -> Result<Exit, CommandE
         let profiles: BTreeSet<String> = project.services.values().flat_map(|service| service.profiles.clone()).collect();
         names(profiles.into_iter().collect())
     } else if arguments.images {
-        names(project.services.values().filter_map(|service| service.image.clone()).collect())
+        names(project.services.values().filter_map(|service| rcompose_plan::image_name(&project, service)).collect())
     } else if let Some(wanted) = &arguments.hash {
         let wanted: Vec<&str> = wanted.split(',').collect();
         let hashed = project.services.values().filter(|service| wanted.contains(&"*") || wanted.contains(&service.name.as_str()));

@@ -7,8 +7,10 @@ mod store;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
+use rcompose_build::BuildEvent;
 use rcompose_model::Project;
 use rcompose_model::project::PullPolicy;
+use rcompose_plan::BuildWhen;
 use serde::{Deserialize, Serialize};
 
 pub use store::{
@@ -47,6 +49,8 @@ pub enum Action {
     Run(RunOptions),
     /// Have the images at hand.
     Pull(PullOptions),
+    /// Build images.
+    Build(BuildOptions),
     /// Containers as they are.
     Lifecycle {
         /// Only of these services; empty is all.
@@ -56,6 +60,18 @@ pub enum Action {
         /// Seconds, instead of the grace periods.
         timeout: Option<i64>,
     },
+}
+
+impl Action {
+    /// How images are built on the way.
+    pub fn build_options(&self) -> Option<&BuildOptions> {
+        match self {
+            Self::Up(options) => Some(&options.build_options),
+            Self::Run(options) => Some(&options.build_options),
+            Self::Build(options) => Some(options),
+            Self::Down(_) | Self::Pull(_) | Self::Lifecycle { .. } => None,
+        }
+    }
 }
 
 /// What `up` and `create` ask for.
@@ -77,6 +93,9 @@ pub struct UpOptions {
     pub wait: bool,
     pub wait_timeout: Option<u64>,
     pub pull: Option<PullPolicy>,
+    /// When services with a build section are built, and how.
+    pub build: BuildWhen,
+    pub build_options: BuildOptions,
 }
 
 /// What `run` asks for. What its flags say of the service is part of the project already.
@@ -93,6 +112,28 @@ pub struct RunOptions {
     pub tty: bool,
     pub interactive: bool,
     pub pull: Option<PullPolicy>,
+    /// When services with a build section are built, and how.
+    pub build: BuildWhen,
+    pub build_options: BuildOptions,
+}
+
+/// What `build` asks for, and how other commands build.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the flags of the command, which documents them")]
+pub struct BuildOptions {
+    pub services: Vec<String>,
+    pub with_dependencies: bool,
+    pub args: BTreeMap<String, String>,
+    pub no_cache: bool,
+    pub pull: bool,
+    /// Bytes.
+    pub memory: Option<u64>,
+    pub ssh: Vec<String>,
+    /// Socket of the agent of whoever asks.
+    pub ssh_agent: Option<String>,
+    /// The Dockerfiles are looked at, and nothing is built.
+    pub check: bool,
 }
 
 /// What `pull` asks for.
@@ -154,6 +195,13 @@ pub enum Event {
         done: u64,
         /// Bytes in all; 0 when they are there and are taken apart.
         total: u64,
+    },
+    /// Something happens in a build.
+    Build {
+        /// The service that is built.
+        service: String,
+        /// What.
+        what: BuildEvent,
     },
     /// Something to know.
     Warning {

@@ -8,6 +8,11 @@ mod pattern;
 pub trait Variables {
     /// The value, if there is one. One that is empty is there.
     fn get(&self, name: &str) -> Option<String>;
+
+    /// Takes note of a name without a value, where nothing stands for it.
+    fn missing(&self, name: &str) {
+        let _ = name;
+    }
 }
 
 impl<F: Fn(&str) -> Option<String>> Variables for F {
@@ -157,7 +162,7 @@ impl Expander<'_> {
     fn dollar(&mut self) -> Result<String, ExpandError> {
         if self.peek() != Some('{') {
             let name = self.name();
-            return Ok(if name.is_empty() { "$".to_owned() } else { self.value(&name).unwrap_or_default() });
+            return Ok(if name.is_empty() { "$".to_owned() } else { self.plain(&name, self.value(&name)) });
         }
         self.depth += 1;
         if self.depth > MAX_DEPTH {
@@ -173,7 +178,7 @@ impl Expander<'_> {
         let value = self.value(&name);
         let expanded = match self.next() {
             None => return Err(ExpandError::Unclosed),
-            Some('}') => value.unwrap_or_default(),
+            Some('}') => self.plain(&name, value),
             Some(':') => {
                 let value = value.filter(|value| !value.is_empty());
                 match self.next() {
@@ -246,6 +251,14 @@ impl Expander<'_> {
             (_, Some(value)) => Ok(value),
             (_, None) => Ok(String::new()),
         }
+    }
+
+    /// A value for which nothing else stands.
+    fn plain(&self, name: &str, value: Option<String>) -> String {
+        value.unwrap_or_else(|| {
+            self.variables.missing(name);
+            String::new()
+        })
     }
 
     fn value(&self, name: &str) -> Option<String> {
