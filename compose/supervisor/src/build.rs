@@ -224,7 +224,7 @@ fn request(project: &Project, service: &Service, options: &BuildOptions) -> Resu
 /// A path of this machine; `None` for what is fetched from elsewhere.
 fn local(working_dir: &Path, text: &str) -> Option<PathBuf> {
     let remote = text.contains("://") || text.starts_with("git@") || text.starts_with("github.com/");
-    (!remote).then(|| working_dir.join(text))
+    (!remote).then(|| working_dir.join(text).components().collect())
 }
 
 fn dockerfile(section: &Value, context: &Path) -> DockerfileSource {

@@ -69,7 +69,7 @@ pub(crate) fn unpack(tree: &Tree, path: &Path, copier: &mut Copier<'_>, to: &Pat
     rcompose_image::unpack_files(std::fs::File::from(file), folder.path())
         .map_err(|error| StepError::Invalid(format!("{}: {error}", path.display())))?;
     let root = rcompose_sys::beneath::Root::open(folder.path()).doing(doing)?;
-    let unpacked = Tree { root, ignore: Ignore::default(), index: None };
+    let unpacked = Tree { root, path: std::path::PathBuf::new(), ignore: Ignore::default(), index: None };
     copier.ensure_dir(to, true).doing(doing)?;
     for entry in unpacked.walk(Path::new(""), &Ignore::default(), Hashing::No).doing(doing)?.iter().skip(1) {
         copier.entry(&unpacked, entry, &to.join(&entry.path)).doing(doing)?;

@@ -154,7 +154,7 @@ fn read(path: &Path) -> Result<String, BuildError> {
 pub(crate) fn open_context(builder: &Builder, path: &Path) -> Result<Tree, BuildError> {
     let root = Root::open(path)
         .map_err(|error| BuildError::Context { context: path.display().to_string(), source: Arc::new(error.into()) })?;
-    Ok(Tree { root, ignore: Ignore::default(), index: Some(Index::open(&builder.cache.contexts(), path)) })
+    Ok(Tree { root, path: path.to_owned(), ignore: Ignore::default(), index: Some(Index::open(&builder.cache.contexts(), path)) })
 }
 
 /// Who pulls, who watches, who says stop.

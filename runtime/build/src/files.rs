@@ -1,7 +1,7 @@
 //! COPY, ADD and WORKDIR: what they take, what that is by content, and the layer it becomes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rcompose_image::{Digest, NewLayer, View};
 use rcompose_sys::beneath::Root;
@@ -56,17 +56,45 @@ struct Inline {
 }
 
 /// An instruction with its values.
-struct Wanted {
-    groups: Vec<Group>,
+struct Said {
+    keyword: &'static str,
+    sources: Vec<String>,
+    excludes: Vec<String>,
     inlines: Vec<Inline>,
     target: PathBuf,
     /// What is copied goes into the target, whatever is there.
     into: bool,
     parents: bool,
+    link: bool,
     arrival: Arrival,
     unpack: bool,
     /// Whose files of archives become; their own if not given.
     chown: Option<(u32, u32)>,
+}
+
+impl Said {
+    /// Everything that decides what becomes of the files.
+    fn text(&self) -> String {
+        format!(
+            "{} {:?} {:?} into {} parents {} link {} unpack {} owner {:?} mode {:?} excludes {:?}",
+            self.keyword,
+            self.sources,
+            self.target,
+            self.into,
+            self.parents,
+            self.link,
+            self.unpack,
+            self.arrival.owner,
+            self.arrival.chmod,
+            self.excludes,
+        )
+    }
+}
+
+/// What the sources of an instruction are.
+struct Found {
+    tree: Arc<Tree>,
+    groups: Vec<Group>,
 }
 
 impl Build<'_> {
@@ -106,7 +134,7 @@ impl Build<'_> {
             Whence::Directory(tree) => Ok(tree.clone()),
             Whence::Layers(layers) => {
                 let root = self.open_view(&self.held.view(layers))?;
-                Ok(Arc::new(Tree { root, ignore: Ignore::default(), index: None }))
+                Ok(Arc::new(Tree { root, path: PathBuf::new(), ignore: Ignore::default(), index: None }))
             }
         }
     }
@@ -141,34 +169,40 @@ impl Build<'_> {
 impl StageRun<'_> {
     pub(crate) fn copy(&self, state: &State, copy: &Copy, step: &Step) -> Result<(Made, bool), StepError> {
         let origin = self.build.origin(copy.from.as_deref(), self.index)?;
-        let tree = self.build.open_origin(&origin)?;
-        let wanted = self.wanted(state, copy, &origin, &tree)?;
+        let said = self.said(state, copy, &origin)?;
         let below = if copy.link { Vec::new() } else { state.layers.clone() };
-        let inputs = self.inputs_of_copy(copy, &wanted, &below, origin.keeps_owner);
+        let found = OnceLock::new();
+        let find = || -> Result<&Found, StepError> {
+            if found.get().is_none() {
+                let tree = self.build.open_origin(&origin)?;
+                let groups = self.groups(copy, &said, &origin, &tree)?;
+                // Nobody else does it: this is one step's.
+                let _ = found.set(Found { tree, groups });
+            }
+            Ok(found.get().expect("it has just been found"))
+        };
+        let inputs = self.inputs_of_copy(&said, &origin, &below, &find)?;
         self.cached(step, &inputs, &|| {
             let view = self.build.held.view(&below);
-            let layer = self.build.write_layer(&view, &|root, new| arrive(root, &tree, &wanted, new))?;
+            let found = find()?;
+            let layer = self.build.write_layer(&view, &|root, new| arrive(root, found, &said, new))?;
             Ok(Made { layer: Some(layer), created: self.build.now() })
         })
     }
 
-    /// Expands an instruction and finds what it takes.
-    fn wanted(&self, state: &State, copy: &Copy, origin: &Origin, tree: &Tree) -> Result<Wanted, StepError> {
+    /// An instruction with its values.
+    fn said(&self, state: &State, copy: &Copy, origin: &Origin) -> Result<Said, StepError> {
         let values = state.values(&self.scope);
         let one = |text: &str| expand_one(text, &self.scope, &values);
         let mut target = one(&copy.target)?;
         if target == "." {
             target = "./".to_owned();
         }
-        let excludes = copy.excludes.iter().map(|text| {
-            let text = one(text)?;
-            Pattern::parse(&text).map_err(|error| StepError::Invalid(error.to_string()))
-        });
-        let excludes = Ignore::of(excludes.collect::<Result<Vec<_>, _>>()?);
-        let (mut groups, mut inlines) = (Vec::new(), Vec::new());
+        let excludes = copy.excludes.iter().map(|text| one(text)).collect::<Result<Vec<_>, _>>()?;
+        let (mut sources, mut inlines) = (Vec::new(), Vec::new());
         for source in &copy.sources {
             match source {
-                CopySource::Path(text) => self.find(&one(text)?, copy, origin, tree, &excludes, &mut groups)?,
+                CopySource::Path(text) => sources.push(one(text)?),
                 CopySource::Inline(heredoc) => {
                     let content = heredoc.content();
                     let content = if heredoc.head.expands {
@@ -191,19 +225,34 @@ impl StageRun<'_> {
             let view = self.build.held.view(&state.layers);
             self.build.open_view(&view).map(Some)
         };
-        let owner = copy.chown.as_deref().map(|text| parse_owner(&one(text)?, &names)).transpose()?;
-        let (chown, owner) = (owner, owner.or(if origin.keeps_owner { None } else { Some((0, 0)) }));
+        let chown = copy.chown.as_deref().map(|text| parse_owner(&one(text)?, &names)).transpose()?;
+        let owner = chown.or(if origin.keeps_owner { None } else { Some((0, 0)) });
         let chmod = copy.chmod.as_deref().map(|text| Chmod::parse(&one(text)?)).transpose()?;
-        Ok(Wanted {
-            groups,
+        Ok(Said {
+            keyword,
+            sources,
+            excludes,
             inlines,
             target: relative(&state.resolve(&target)),
             into,
             parents: copy.parents,
+            link: copy.link,
             arrival: Arrival { owner, chmod, stamp: self.stamp(state) },
             unpack: copy.add && copy.unpack != Some(false),
             chown,
         })
+    }
+
+    /// What the sources are.
+    fn groups(&self, copy: &Copy, said: &Said, origin: &Origin, tree: &Tree) -> Result<Vec<Group>, StepError> {
+        let excludes =
+            said.excludes.iter().map(|text| Pattern::parse(text).map_err(|error| StepError::Invalid(error.to_string())));
+        let excludes = Ignore::of(excludes.collect::<Result<Vec<_>, _>>()?);
+        let mut groups = Vec::new();
+        for source in &said.sources {
+            self.find(source, copy, origin, tree, &excludes, &mut groups)?;
+        }
+        Ok(groups)
     }
 
     /// What a source of the instruction is.
@@ -219,7 +268,11 @@ impl StageRun<'_> {
         let doing = || format!("read `{source}` in {}", origin.name);
         let pivot = source.split_once("/./").map(|(pivot, _)| relative(pivot)).unwrap_or_default();
         let paths = tree.matching(source).doing(doing)?;
-        for path in paths {
+        let excluded = |path: &Path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            excludes.ignores(&name) || excludes.ignores(&path.to_string_lossy())
+        };
+        for path in paths.into_iter().filter(|path| !Pattern::is_one(source) || !excluded(path)) {
             match tree.walk(&path, excludes, Hashing::Yes) {
                 Ok(entries) => groups.push(Group { source: source.to_owned(), pivot: pivot.clone(), entries }),
                 // What a pattern finds may lead nowhere; that is no file.
@@ -235,32 +288,47 @@ impl StageRun<'_> {
         Ok(())
     }
 
-    fn inputs_of_copy(&self, copy: &Copy, wanted: &Wanted, below: &[Digest], owners: bool) -> Inputs {
-        let sources: Vec<&str> = wanted.groups.iter().map(|group| group.source.as_str()).collect();
-        let said = format!(
-            "{} {sources:?} {:?} into {} parents {} unpack {} owner {:?} mode {:?} link {}",
-            if copy.add { "ADD" } else { "COPY" },
-            wanted.target,
-            wanted.into,
-            wanted.parents,
-            wanted.unpack,
-            wanted.arrival.owner,
-            wanted.arrival.chmod,
-            copy.link,
-        );
-        let mut inputs = Inputs::new(below, &said);
-        for group in &wanted.groups {
-            let (text, digest) = manifest(&group.entries, owners);
-            self.build.builder.cache.keep_list(&digest, &text);
-            inputs.files(&format!("`{}`", group.source), &digest);
+    /// What the step depends on. Layers never change: what was found out about them once needs no second look.
+    fn inputs_of_copy<'f>(
+        &self,
+        said: &Said,
+        origin: &Origin,
+        below: &[Digest],
+        find: &dyn Fn() -> Result<&'f Found, StepError>,
+    ) -> Result<Inputs, StepError> {
+        let cache = &self.build.builder.cache;
+        let mut inputs = Inputs::new(below, &said.text());
+        match &origin.from {
+            Whence::Directory(_) => {
+                for group in &find()?.groups {
+                    let (text, digest) = manifest(&group.entries, origin.keeps_owner);
+                    cache.keep_list(&digest, &text);
+                    inputs.files(&format!("`{}`", group.source), &digest);
+                }
+            }
+            Whence::Layers(layers) => {
+                let layers: String = layers.iter().map(Digest::hex).collect();
+                let what = format!("{layers} {:?} {:?}", said.sources, said.excludes);
+                let known = match cache.recall(&what) {
+                    Some(known) => known,
+                    None => {
+                        let lists: String =
+                            find()?.groups.iter().map(|group| manifest(&group.entries, origin.keeps_owner).0).collect();
+                        let digest = Digest::of(lists.as_bytes());
+                        cache.remember(&what, &digest);
+                        digest
+                    }
+                };
+                inputs.add(&format!("what is copied from {}", origin.name), known.hex());
+            }
         }
-        for inline in &wanted.inlines {
+        for inline in &said.inlines {
             inputs.add(&format!("the text of `{}`", inline.name), &inline.content);
         }
         if let Some(epoch) = self.build.epoch() {
             inputs.add("SOURCE_DATE_EPOCH", &epoch.to_string());
         }
-        inputs
+        Ok(inputs)
     }
 
     /// The time of what has none, seconds since 1970: that of the layers below.
@@ -307,12 +375,13 @@ pub(crate) fn relative(path: &str) -> PathBuf {
 }
 
 /// Copies what is wanted into a tree.
-fn arrive(root: &Root, tree: &Tree, wanted: &Wanted, new: &NewLayer) -> Result<(), StepError> {
+fn arrive(root: &Root, found: &Found, wanted: &Said, new: &NewLayer) -> Result<(), StepError> {
     let mut copier = Copier::new(root, wanted.arrival.clone());
     let doing = || format!("copy to /{}", wanted.target.display());
-    let several = wanted.groups.len() + wanted.inlines.len() > 1;
+    let tree = &*found.tree;
+    let several = found.groups.len() + wanted.inlines.len() > 1;
     let into = wanted.into || several || copier.is_dir(&wanted.target);
-    for group in &wanted.groups {
+    for group in &found.groups {
         let Some(first) = group.entries.first() else { continue };
         let top = &first.path;
         if wanted.unpack && first.kind == FileType::RegularFile && crate::archive::is_archive(tree, top) {

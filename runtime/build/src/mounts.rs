@@ -1,6 +1,5 @@
 //! Mounts of RUN: what they show, by content where that matters, and what they need while the step runs.
 
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rcompose_engine::container::{FileContent, InjectedFile, Mount as EngineMount, MountSource};
@@ -27,7 +26,6 @@ pub(crate) struct Mounted<'a> {
     pub(crate) mounts: Vec<EngineMount>,
     pub(crate) files: Vec<InjectedFile>,
     pub(crate) environment: Vec<(String, String)>,
-    handles: Vec<OwnedFd>,
     locks: Vec<CacheLock<'a>>,
     agents: Vec<Agent>,
 }
@@ -145,10 +143,9 @@ impl StageRun<'_> {
                     hide(tree, &source, &hidden).doing(doing)?;
                     lower.push(hidden);
                 }
-                // By its descriptor: whatever the name leads to later, this directory is mounted.
-                lower.push(own_path(&handle));
-                mounted.handles.push(handle);
-                (lower, None)
+                // The whole context, of which a part is resolved inside: a name in it cannot lead out of it.
+                lower.push(tree.path.clone());
+                (lower, Some(source.display().to_string()).filter(|path| !path.is_empty()))
             }
         };
         mounted.add(target, read_only, MountSource::Trees { lower, subpath, upper: Some((upper, work)) });
@@ -292,12 +289,6 @@ fn mode(text: Option<&str>, default: u32) -> Result<u32, StepError> {
     parsed.ok_or_else(|| StepError::Invalid(format!("`mode={text}` is no mode: write 0600")))
 }
 
-/// How others name a directory that this process has open.
-fn own_path(handle: &OwnedFd) -> PathBuf {
-    use std::os::fd::AsRawFd;
-    PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), handle.as_raw_fd()))
-}
-
 fn walk(tree: &Tree, source: &Path, place: &str) -> Result<Vec<Entry>, StepError> {
     match tree.walk(source, &Ignore::default(), Hashing::Yes) {
         Err(error) if error.errno() == rustix::io::Errno::NOENT => {
@@ -318,7 +309,7 @@ fn copy_file(tree: &Tree, source: &Path, scratch: &Path) -> rcompose_sys::Result
 
 /// Makes a layer that hides what the ignore file keeps away.
 fn hide(tree: &Tree, top: &Path, layer: &Path) -> rcompose_sys::Result<()> {
-    let all = Tree { root: tree.root.try_clone()?, ignore: Ignore::default(), index: None };
+    let all = Tree { root: tree.root.try_clone()?, path: tree.path.clone(), ignore: Ignore::default(), index: None };
     let shown: std::collections::BTreeSet<PathBuf> =
         tree.walk(top, &Ignore::default(), Hashing::No)?.into_iter().map(|entry| entry.path).collect();
     let root = rcompose_sys::beneath::Root::open(layer)?;
@@ -328,7 +319,7 @@ fn hide(tree: &Tree, top: &Path, layer: &Path) -> rcompose_sys::Result<()> {
         if shown.contains(&entry.path) || hidden.as_ref().is_some_and(|above| entry.path.starts_with(above)) {
             continue;
         }
-        let below = entry.path.strip_prefix(top).unwrap_or(&entry.path);
+        let below = &entry.path;
         let parent = root.create_dir_all(crate::tree::dot(below.parent().unwrap_or(Path::new(""))), 0o755)?;
         let name = below.file_name().unwrap_or_default();
         rustix::fs::mknodat(&parent, name, FileType::CharacterDevice, Mode::empty(), 0)

@@ -54,20 +54,15 @@ pub struct BuildRequest {
 }
 
 /// Where the Dockerfile is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum DockerfileSource {
     /// A file, absolute.
     File(PathBuf),
     /// In the context, under its usual name.
+    #[default]
     Default,
     /// Itself.
     Inline(String),
-}
-
-impl Default for DockerfileSource {
-    fn default() -> Self {
-        Self::Default
-    }
 }
 
 /// What RUN is connected to.

@@ -72,6 +72,12 @@ impl Build<'_> {
     }
 }
 
+/// An error and everything behind it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 fn count(instructions: &[Instruction]) -> usize {
     let makes_layer = |it: &&Instruction| matches!(it.kind, Kind::Run(_) | Kind::Copy(_) | Kind::Workdir(_));
     instructions.iter().filter(makes_layer).count()
@@ -206,7 +212,7 @@ impl StageRun<'_> {
                 };
                 self.build.tell(BuildEvent::Failed {
                     step: step.id,
-                    text: failure.to_string(),
+                    text: with_causes(&failure),
                     tail,
                     excerpt: Some(self.build.excerpt(place, last)),
                 });
@@ -271,10 +277,9 @@ impl Build<'_> {
         }
         let failed = |source| StepError::Image { image: name.to_owned(), source: Arc::new(source) };
         let is_id = name.strip_prefix("sha256:").unwrap_or(name).len() == 64;
-        if !self.request.pull || is_id {
-            if let Some((_, config)) = self.held.resolve(name) {
-                return Ok(config);
-            }
+        let here = if self.request.pull && !is_id { None } else { self.held.resolve(name) };
+        if let Some((_, config)) = here {
+            return Ok(config);
         }
         self.around.pull.pull(name, self.request.pull).map_err(failed)?;
         let found = self.held.resolve(name);

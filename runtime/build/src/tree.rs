@@ -24,6 +24,8 @@ const MAX_ENTRIES: usize = 4_000_000;
 #[derive(Debug)]
 pub(crate) struct Tree {
     pub(crate) root: Root,
+    /// Of a context: where it is on the host.
+    pub(crate) path: PathBuf,
     /// What of it stays away.
     pub(crate) ignore: Ignore,
     /// What is known of its files.

@@ -2,7 +2,7 @@
 //!
 //! What is held is not removed with the last image that has it. A hold lives in memory: who held it is gone after a restart.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use crate::rootfs::View;
@@ -39,8 +39,7 @@ impl Held {
 
     /// What layers are, lowest first, in a container: read-only directories, topmost first.
     pub fn view(&self, layers: &[Digest]) -> View {
-        let lower: Vec<PathBuf> = layers.iter().rev().map(|layer| self.store.layer_path(layer)).collect();
-        View { lower, binds: Vec::new() }
+        self.store.view_of(layers)
     }
 
     /// Finds an image and holds its layers.
@@ -63,6 +62,16 @@ impl Held {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Digest>> {
         self.layers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    /// What layers are, lowest first, in a container. One that comes twice, as the empty one does, is there once, at its upper
+    /// place: what it changed below it changes again, and an overlay refuses to have a directory twice.
+    pub(crate) fn view_of(&self, layers: &[Digest]) -> View {
+        let mut seen = BTreeSet::new();
+        let topmost = layers.iter().rev().filter(|layer| seen.insert(*layer));
+        View { lower: topmost.map(|layer| self.layer_path(layer)).collect(), binds: Vec::new() }
     }
 }
 

@@ -91,7 +91,7 @@ impl<'a> Reader<'a, '_> {
             Some((_, known)) => self.flags(&upper, known)?,
             None => Vec::new(),
         };
-        if self.arguments().is_empty() && !(matches!(upper.as_str(), "RUN") && !self.line.heredocs.is_empty()) {
+        if self.arguments().is_empty() {
             return fault(0, format!("{upper} requires at least one argument"));
         }
         match upper.as_str() {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use rcompose_container::frame::Frame;
 use rcompose_container::{Container as Running, ContainerId, ExitRecord, Launch, Rootfs};
 use rcompose_image::{ImageConfig, View};
-use rcompose_network::NetworkSpec;
+use rcompose_network::{NetworkError, NetworkSpec};
 use rcompose_sys::atomic;
 use rcompose_sys::overlay;
 
@@ -139,11 +139,18 @@ impl Engine {
             }
         }
         if shares_network {
-            // Another step that still uses it keeps it.
-            let _guard = lock(&self.build_network);
-            let _ = self.networks.remove(NETWORK);
+            self.remove_build_network();
         }
         self.remove_empty_cgroup();
+    }
+
+    /// Takes the network of builds away, unless a step is still on it.
+    pub(super) fn remove_build_network(&self) {
+        let _guard = lock(&self.build_network);
+        match self.networks.remove(NETWORK) {
+            Ok(()) | Err(NetworkError::NotFound(_) | NetworkError::InUse { .. }) => {}
+            Err(error) => tracing::warn!(%error, "the network of builds could not be removed"),
+        }
     }
 
     fn launch_step(
@@ -272,7 +279,7 @@ fn targets(spec: &ContainerSpec) -> Vec<(String, bool)> {
 }
 
 /// Gives a directory the mode and owner of another.
-fn like(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(super) fn like(from: &Path, to: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::MetadataExt;
     let about = std::fs::metadata(from)?;
     std::os::unix::fs::chown(to, Some(about.uid()), Some(about.gid()))?;
