@@ -453,3 +453,52 @@ fn running(place: &Scratch, words: &str) -> bool {
         String::from_utf8_lossy(&line).replace('\0', " ").trim() == words
     })
 }
+
+#[test]
+fn files_come_from_urls_and_repositories() {
+    let place = place(concat!(
+        "FROM base\n",
+        "ADD http://127.0.0.1:8099/f http://127.0.0.1:8099/packed.tar.gz /got/\n",
+        "ADD --checksum=sha256:5d7f49449ab22deac22d767b89549c55d9c58cb29e2f95eac0cce68c5b1f1b8a http://127.0.0.1:8099/g /g\n",
+    ));
+    std::fs::create_dir(place.project().join("served")).expect("the project can be written");
+    for name in ["f", "g", "packed.tar.gz"] {
+        place.write(&format!("served/{name}"), name);
+    }
+    let served = place.project().join("served").display().to_string();
+    let mut server = place.command_in_network("/bin/busybox");
+    let mut server = server.args(["httpd", "-f", "-p", "127.0.0.1:8099", "-h", &served]).spawn().expect("busybox serves files");
+    wait_for("the server", || place.inside(&["ss", "-ltn"]).contains(":8099").then_some(()));
+    let answer = place.run(&["build"]);
+    assert!(answer.code == 1 && answer.stderr.contains("expected sha256:5d7f4944"), "{}", answer.stderr);
+    let sum = std::process::Command::new("sha256sum").arg(place.project().join("served/g")).output().expect("it is installed");
+    let sum = String::from_utf8_lossy(&sum.stdout)[..64].to_owned();
+    let lines = std::fs::read_to_string(place.project().join("Dockerfile")).expect("it was written");
+    place.write("Dockerfile", &lines.replace("5d7f49449ab22deac22d767b89549c55d9c58cb29e2f95eac0cce68c5b1f1b8a", &sum));
+    built(&place);
+    assert_eq!(said(&place, "cat /got/f /g; stat -c %a /got/f; ls /got"), "fg600\nf\npacked.tar.gz\n");
+    assert_eq!(steps(&built(&place)).0, 0, "the same files make the same layers");
+    place.write("served/f", "changed");
+    assert!(built(&place).contains("runs again: `f` changed"));
+    server.kill().expect("it runs");
+    server.wait().expect("it runs");
+    // A repository as a context: a commit, a directory of it, and nothing outside.
+    let repository = place.project().join("made.git");
+    std::fs::create_dir_all(repository.join("sub")).expect("the project can be written");
+    place.write("made.git/sub/Dockerfile", "FROM scratch\nCOPY . /\nCMD [\"/busybox\", \"cat\", \"/file\"]\n");
+    place.write("made.git/sub/file", "from git\n");
+    std::fs::copy("/bin/busybox", repository.join("sub/busybox")).expect("busybox-static is installed");
+    std::os::unix::fs::symlink("/etc", repository.join("out")).expect("links can be made");
+    let script = "git init -q -b main . && git add . && git -c user.name=a -c user.email=a@b commit -q -m one";
+    let made = std::process::Command::new("sh").args(["-c", script]).current_dir(&repository).status().expect("git is installed");
+    assert!(made.success());
+    let context = |what: &str| format!("name: shop\nservices:\n  web:\n    build: \"file://{}#{what}\"\n", repository.display());
+    place.write("compose.yaml", &context("main:sub"));
+    built(&place);
+    assert_eq!(place.run(&["run", "--rm", "-T", "-q", "web"]).success(), "from git\n");
+    assert_eq!(steps(&built(&place)).0, 0);
+    place.write("compose.yaml", &context("main:out"));
+    assert!(place.run(&["build"]).stderr.contains("`out` is not in"));
+    place.write("compose.yaml", &context("nothing"));
+    assert_eq!(place.run(&["build"]).code, 1);
+}

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rcompose_build::{
-    BuildError, BuildEvent, BuildRequest, Built, Cancel, DockerfileSource, Entitlement, NamedContext, Network, Pull, PullFailure,
-    SecretSource, StepError,
+    BuildError, BuildEvent, BuildRequest, Built, Cancel, ContextSource, DockerfileSource, Entitlement, NamedContext, Network,
+    Outside, PullFailure, SecretSource, StepError,
 };
-use rcompose_engine::image::Reference;
+use rcompose_engine::image::{FetchRequest, Fetched, Reference};
 use rcompose_model::Project;
 use rcompose_model::project::{FileSource, Service};
 use rcompose_plan::labels;
@@ -130,16 +130,21 @@ fn failure(service: &str, error: &BuildError) -> Failure {
     failure
 }
 
-/// Pulls for builds.
+/// Pulls and fetches for builds.
 struct Puller {
     supervisor: Arc<Supervisor>,
     runtime: tokio::runtime::Handle,
 }
 
-impl Pull for Puller {
+impl Outside for Puller {
     fn pull(&self, reference: &str, _always: bool) -> Result<(), PullFailure> {
         let pulled = self.runtime.block_on(self.supervisor.pull(reference, |_| {}));
         pulled.map_err(|failure| PullFailure(failure.causes.join(": ")))
+    }
+
+    fn fetch(&self, request: &FetchRequest, target: &Path) -> Result<Option<Fetched>, PullFailure> {
+        let fetching = rcompose_engine::image::fetch(request, &self.supervisor.registries, target);
+        self.runtime.block_on(fetching).map_err(|error| PullFailure(error.to_string()))
     }
 }
 
@@ -149,12 +154,7 @@ fn request(project: &Project, service: &Service, options: &BuildOptions) -> Resu
     let build = service.build.as_ref().ok_or_else(|| fault("it has no build section".to_owned()))?;
     let section = &build.attributes;
     let mut warnings = Vec::new();
-    let context = local(&project.working_dir, &build.context).ok_or_else(|| {
-        fault(format!(
-            "the build context `{}` is not a directory of this machine: git and archives are not read yet",
-            build.context
-        ))
-    })?;
+    let context = context(&project.working_dir, &build.context).map_err(fault)?;
     let reference = rcompose_plan::image_name(project, service).unwrap_or_default();
     let tags = std::iter::once(reference).chain(texts(&section["tags"]));
     let tags = tags.map(|text| text.parse::<Reference>().map_err(|error| fault(error.to_string()))).collect::<Result<_, _>>()?;
@@ -221,17 +221,26 @@ fn request(project: &Project, service: &Service, options: &BuildOptions) -> Resu
     Ok((request, warnings))
 }
 
-/// A path of this machine; `None` for what is fetched from elsewhere.
-fn local(working_dir: &Path, text: &str) -> Option<PathBuf> {
-    let remote = text.contains("://") || text.starts_with("git@") || text.starts_with("github.com/");
-    (!remote).then(|| working_dir.join(text).components().collect())
+/// A directory of this machine, or a repository.
+fn context(working_dir: &Path, text: &str) -> Result<ContextSource, String> {
+    if ContextSource::is_git(text) {
+        return Ok(ContextSource::Git(text.to_owned()));
+    }
+    if text.contains("://") {
+        return Err(format!(
+            "the build context `{text}` is neither a directory nor a git repository, and nothing else is read yet"
+        ));
+    }
+    Ok(ContextSource::Directory(working_dir.join(text).components().collect()))
 }
 
-fn dockerfile(section: &Value, context: &Path) -> DockerfileSource {
-    match (section["dockerfile_inline"].as_str(), section["dockerfile"].as_str()) {
-        (Some(text), _) => DockerfileSource::Inline(text.to_owned()),
-        (None, Some(path)) => DockerfileSource::File(context.join(path)),
-        (None, None) => DockerfileSource::Default,
+/// The file that says how: of a directory of the user's, wherever that is; of a repository, inside it.
+fn dockerfile(section: &Value, context: &ContextSource) -> DockerfileSource {
+    match (section["dockerfile_inline"].as_str(), section["dockerfile"].as_str(), context) {
+        (Some(text), _, _) => DockerfileSource::Inline(text.to_owned()),
+        (None, Some(path), ContextSource::Directory(folder)) => DockerfileSource::File(folder.join(path)),
+        (None, Some(path), ContextSource::Git(_)) => DockerfileSource::InContext(path.to_owned()),
+        (None, None, _) => DockerfileSource::Default,
     }
 }
 
@@ -354,7 +363,7 @@ fn ssh_entry(text: &str) -> (String, Option<PathBuf>) {
 fn contexts(project: &Project, section: &Value) -> Result<BTreeMap<String, NamedContext>, String> {
     let mut contexts = BTreeMap::new();
     for (name, value) in pairs(&section["additional_contexts"]) {
-        let context = if let Some(service) = value.strip_prefix("service:") {
+        let named = if let Some(service) = value.strip_prefix("service:") {
             let service = project.services.get(service).filter(|service| service.build.is_some());
             let image = service.and_then(|service| rcompose_plan::image_name(project, service));
             NamedContext::Image(image.ok_or_else(|| format!("context `{name}`: `{value}` is no service that is built"))?)
@@ -363,10 +372,9 @@ fn contexts(project: &Project, section: &Value) -> Result<BTreeMap<String, Named
         } else if let Some(stage) = value.strip_prefix("target:") {
             NamedContext::Stage(stage.to_owned())
         } else {
-            let path = local(&project.working_dir, &value);
-            NamedContext::Directory(path.ok_or_else(|| format!("context `{name}`: `{value}` cannot be read yet"))?)
+            NamedContext::Files(context(&project.working_dir, &value).map_err(|text| format!("context `{name}`: {text}"))?)
         };
-        contexts.insert(name, context);
+        contexts.insert(name, named);
     }
     Ok(contexts)
 }

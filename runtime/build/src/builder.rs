@@ -13,10 +13,11 @@ use crate::cache::Cache;
 use crate::dockerfile::{Dockerfile, Kind, Place, Problem, Rule};
 use crate::error::BuildError;
 use crate::event::{BuildEvent, Excerpt};
+use crate::git::GitSource;
 use crate::index::Index;
 use crate::pattern::Ignore;
 use crate::platform::{self, Platform};
-use crate::request::{BuildRequest, DockerfileSource, Pull, Watch};
+use crate::request::{BuildRequest, ContextSource, DockerfileSource, Outside, Watch};
 use crate::scheduler::{Cancel, Scheduler};
 use crate::state::{Scope, State};
 use crate::tree::Tree;
@@ -52,7 +53,7 @@ impl Builder {
     pub fn build(
         &self,
         request: &BuildRequest,
-        pull: &dyn Pull,
+        pull: &dyn Outside,
         watch: &Watch<'_>,
         cancel: &Cancel,
     ) -> Result<Built, BuildError> {
@@ -69,7 +70,7 @@ impl Builder {
         Ok((sources.file, problems))
     }
 
-    fn run(&self, request: &BuildRequest, pull: &dyn Pull, watch: &Watch<'_>, cancel: &Cancel) -> Result<Built, BuildError> {
+    fn run(&self, request: &BuildRequest, pull: &dyn Outside, watch: &Watch<'_>, cancel: &Cancel) -> Result<Built, BuildError> {
         let sources = Sources::open(self, request)?;
         let build = Build::prepare(self, request, sources, Surroundings { pull, watch, cancel })?;
         let target = build.target()?;
@@ -107,40 +108,60 @@ struct Sources {
 
 impl Sources {
     fn open(builder: &Builder, request: &BuildRequest) -> Result<Self, BuildError> {
-        let context = request.context.as_deref().map(|path| open_context(builder, path)).transpose()?;
-        let (file, text, ignore) = match &request.dockerfile {
-            DockerfileSource::Inline(text) => ("Dockerfile".to_owned(), text.clone(), None),
-            DockerfileSource::File(path) => {
+        let keep_git = request.args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(|text| text == "1" || text == "true");
+        let context = request.context.as_ref().map(|context| open_context(builder, context, keep_git)).transpose()?;
+        let (file, text, ignore) = Self::dockerfile(request, context.as_ref())?;
+        let mut sources = Self { context, file, text };
+        if let Some(context) = &mut sources.context
+            && let Some((file, text)) = ignore.or_else(|| of_context(context, ".dockerignore"))
+        {
+            context.ignore =
+                Ignore::parse(&text).map_err(|(line, error)| BuildError::IgnoreFile { file, line, text: error.to_string() })?;
+        }
+        Ok(sources)
+    }
+
+    /// The Dockerfile's name and text, and the ignore file of its own.
+    fn dockerfile(request: &BuildRequest, context: Option<&Tree>) -> Result<(String, String, Option<Named>), BuildError> {
+        let in_context = |context: &Tree, path: &str| {
+            let bytes = context.root.read_regular(path, MAX_FILE).map_err(|error| BuildError::Read {
+                file: context.path.join(path.trim_start_matches('/')).display().to_string(),
+                source: Arc::new(error.into()),
+            })?;
+            let ignore = of_context(context, &format!("{path}.dockerignore"));
+            let name = context.path.join(path.trim_start_matches('/'));
+            Ok((
+                name.components().collect::<PathBuf>().display().to_string(),
+                String::from_utf8_lossy(&bytes).into_owned(),
+                ignore,
+            ))
+        };
+        match (&request.dockerfile, context) {
+            (DockerfileSource::Inline(text), _) => Ok(("Dockerfile".to_owned(), text.clone(), None)),
+            (DockerfileSource::File(path), _) => {
                 let text = read(path)?;
                 let mut beside = path.clone().into_os_string();
                 beside.push(".dockerignore");
                 let beside = PathBuf::from(beside);
                 let ignore = if beside.is_file() { Some((beside.display().to_string(), read(&beside)?)) } else { None };
-                (path.display().to_string(), text, ignore)
+                Ok((path.display().to_string(), text, ignore))
             }
-            DockerfileSource::Default => {
-                let folder = request.context.clone().unwrap_or_default();
-                let path = ["Dockerfile", "dockerfile"].iter().map(|name| folder.join(name)).find(|path| path.exists());
-                let path = path.unwrap_or_else(|| folder.join("Dockerfile"));
-                return Self::open(builder, &BuildRequest { dockerfile: DockerfileSource::File(path), ..request.clone() });
+            (DockerfileSource::InContext(path), Some(context)) => in_context(context, path),
+            (DockerfileSource::Default, Some(context)) => {
+                let lower = context.root.open_path("Dockerfile").is_err() && context.root.open_path("dockerfile").is_ok();
+                in_context(context, if lower { "dockerfile" } else { "Dockerfile" })
             }
-        };
-        let mut sources = Self { context, file, text };
-        if let Some(context) = &mut sources.context {
-            let of_context = || {
-                let text = context.root.read_regular(".dockerignore", MAX_FILE).ok()?;
-                Some((".dockerignore".to_owned(), String::from_utf8_lossy(&text).into_owned()))
-            };
-            if let Some((file, text)) = ignore.or_else(of_context) {
-                context.ignore = Ignore::parse(&text).map_err(|(line, error)| BuildError::IgnoreFile {
-                    file,
-                    line,
-                    text: error.to_string(),
-                })?;
-            }
+            (_, None) => Err(BuildError::Unsupported("a build without a context needs its Dockerfile inline".to_owned())),
         }
-        Ok(sources)
     }
+}
+
+/// A file's name and text.
+type Named = (String, String);
+
+fn of_context(context: &Tree, name: &str) -> Option<Named> {
+    let text = context.root.read_regular(name, MAX_FILE).ok()?;
+    Some((name.to_owned(), String::from_utf8_lossy(&text).into_owned()))
 }
 
 fn read(path: &Path) -> Result<String, BuildError> {
@@ -151,16 +172,23 @@ fn read(path: &Path) -> Result<String, BuildError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-pub(crate) fn open_context(builder: &Builder, path: &Path) -> Result<Tree, BuildError> {
-    let root = Root::open(path)
+pub(crate) fn open_context(builder: &Builder, context: &ContextSource, keep_git: bool) -> Result<Tree, BuildError> {
+    let path = match context {
+        ContextSource::Directory(path) => path.clone(),
+        ContextSource::Git(text) => {
+            let checkout = GitSource::parse(text).and_then(|source| source.checkout(&builder.cache.git(), keep_git));
+            checkout.map_err(|failure| BuildError::Unsupported(failure.to_string()))?.path
+        }
+    };
+    let root = Root::open(&path)
         .map_err(|error| BuildError::Context { context: path.display().to_string(), source: Arc::new(error.into()) })?;
-    Ok(Tree { root, path: path.to_owned(), ignore: Ignore::default(), index: Some(Index::open(&builder.cache.contexts(), path)) })
+    Ok(Tree { root, ignore: Ignore::default(), index: Some(Index::open(&builder.cache.contexts(), &path)), path })
 }
 
 /// Who pulls, who watches, who says stop.
 #[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
-    pub(crate) pull: &'a dyn Pull,
+    pub(crate) pull: &'a dyn Outside,
     pub(crate) watch: &'a Watch<'a>,
     pub(crate) cancel: &'a Cancel,
 }

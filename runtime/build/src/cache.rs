@@ -6,6 +6,7 @@
 //!             /lists/<digest>    files that a step read, a line each
 //!             /mounts/<hash>     a cache of RUN --mount=type=cache
 //!             /contexts/<hash>   what files of a context were
+//!             /urls, /git        what was fetched: see `remote`, `git`
 //!             /unsynced          since when something may be lost with the power
 //! ```
 //! A key is a digest of everything that a step depends on: the layers below, the instruction, values, contents of files. Neither
@@ -88,6 +89,16 @@ impl Cache {
     /// Where what is known of contexts is kept.
     pub(crate) fn contexts(&self) -> PathBuf {
         self.root.join("contexts")
+    }
+
+    /// Where files from elsewhere are kept.
+    pub(crate) fn urls(&self) -> PathBuf {
+        self.root.join("urls")
+    }
+
+    /// Where repositories are kept.
+    pub(crate) fn git(&self) -> PathBuf {
+        self.root.join("git")
     }
 
     /// Where caches of mounts are kept.

@@ -14,6 +14,7 @@ use crate::cache::{Inputs, Made};
 use crate::copy::{Arrival, Copier};
 use crate::dockerfile::{Copy, CopySource, Place, Problem, Quotes, Rule, expand};
 use crate::error::{Doing, StepError};
+use crate::git::GitSource;
 use crate::owner::{Chmod, parse_owner};
 use crate::pattern::{Ignore, Pattern};
 use crate::request::NamedContext;
@@ -47,6 +48,10 @@ struct Group {
     /// The part of the path that is left away with `--parents`.
     pivot: PathBuf,
     entries: Vec<Entry>,
+    /// What they are in, if it is not what the instruction copies from.
+    tree: Option<Arc<Tree>>,
+    /// They came from elsewhere: archives stay whole unless the instruction says otherwise.
+    remote: bool,
 }
 
 /// A file that stands in the Dockerfile.
@@ -68,6 +73,8 @@ struct Said {
     link: bool,
     arrival: Arrival,
     unpack: bool,
+    /// Archives from elsewhere are unpacked too.
+    unpack_remote: bool,
     /// Whose files of archives become; their own if not given.
     chown: Option<(u32, u32)>,
 }
@@ -76,7 +83,7 @@ impl Said {
     /// Everything that decides what becomes of the files.
     fn text(&self) -> String {
         format!(
-            "{} {:?} {:?} into {} parents {} link {} unpack {} owner {:?} mode {:?} excludes {:?}",
+            "{} {:?} {:?} into {} parents {} link {} unpack {} {} owner {:?} mode {:?} excludes {:?}",
             self.keyword,
             self.sources,
             self.target,
@@ -84,6 +91,7 @@ impl Said {
             self.parents,
             self.link,
             self.unpack,
+            self.unpack_remote,
             self.arrival.owner,
             self.arrival.chmod,
             self.excludes,
@@ -107,8 +115,8 @@ impl Build<'_> {
         };
         let layers = |layers: Vec<Digest>| Origin { name: format!("`{name}`"), from: Whence::Layers(layers), keeps_owner: true };
         match self.request.contexts.get(name) {
-            Some(NamedContext::Directory(path)) => {
-                let opened = self.directories[name].get_or_init(|| open_context(self.builder, path).map(Arc::new));
+            Some(NamedContext::Files(files)) => {
+                let opened = self.directories[name].get_or_init(|| open_context(self.builder, files, false).map(Arc::new));
                 let tree = opened.clone().map_err(|error| StepError::Stage(Box::new(error)))?;
                 return Ok(Origin { name: format!("context `{name}`"), from: Whence::Directory(tree), keeps_owner: false });
             }
@@ -239,6 +247,7 @@ impl StageRun<'_> {
             link: copy.link,
             arrival: Arrival { owner, chmod, stamp: self.stamp(state) },
             unpack: copy.add && copy.unpack != Some(false),
+            unpack_remote: copy.add && copy.unpack == Some(true),
             chown,
         })
     }
@@ -250,9 +259,30 @@ impl StageRun<'_> {
         let excludes = Ignore::of(excludes.collect::<Result<Vec<_>, _>>()?);
         let mut groups = Vec::new();
         for source in &said.sources {
+            if copy.add && (crate::git::is_git(source) || crate::remote::is_url(source)) {
+                groups.push(self.elsewhere(source, copy, &excludes)?);
+                continue;
+            }
             self.find(source, copy, origin, tree, &excludes, &mut groups)?;
         }
         Ok(groups)
+    }
+
+    /// What a repository or the file of a URL is.
+    fn elsewhere(&self, source: &str, copy: &Copy, excludes: &Ignore) -> Result<Group, StepError> {
+        let (tree, top) = if crate::git::is_git(source) {
+            let checkout = GitSource::parse(source)?.checkout(&self.build.builder.cache.git(), copy.keep_git_dir)?;
+            if let Some(expected) = copy.checksum.as_deref().filter(|expected| !checkout.commit.starts_with(*expected)) {
+                let why = format!("the commit is {}, expected {expected}", checkout.commit);
+                return Err(StepError::Fetch { url: source.to_owned(), why });
+            }
+            let root = Root::open(&checkout.path).doing(|| format!("open {}", checkout.path.display()))?;
+            (Arc::new(Tree { root, path: checkout.path, ignore: Ignore::default(), index: None }), PathBuf::new())
+        } else {
+            self.build.remote(source, copy.checksum.as_deref())?
+        };
+        let entries = tree.walk(&top, excludes, Hashing::Yes).doing(|| format!("read {source}"))?;
+        Ok(Group { source: source.to_owned(), pivot: PathBuf::new(), entries, tree: Some(tree), remote: true })
     }
 
     /// What a source of the instruction is.
@@ -274,7 +304,9 @@ impl StageRun<'_> {
         };
         for path in paths.into_iter().filter(|path| !Pattern::is_one(source) || !excluded(path)) {
             match tree.walk(&path, excludes, Hashing::Yes) {
-                Ok(entries) => groups.push(Group { source: source.to_owned(), pivot: pivot.clone(), entries }),
+                Ok(entries) => {
+                    groups.push(Group { source: source.to_owned(), pivot: pivot.clone(), entries, tree: None, remote: false })
+                }
                 // What a pattern finds may lead nowhere; that is no file.
                 Err(error) if error.errno() == Errno::NOENT && Pattern::is_one(source) => {}
                 Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => {
@@ -378,13 +410,14 @@ pub(crate) fn relative(path: &str) -> PathBuf {
 fn arrive(root: &Root, found: &Found, wanted: &Said, new: &NewLayer) -> Result<(), StepError> {
     let mut copier = Copier::new(root, wanted.arrival.clone());
     let doing = || format!("copy to /{}", wanted.target.display());
-    let tree = &*found.tree;
     let several = found.groups.len() + wanted.inlines.len() > 1;
     let into = wanted.into || several || copier.is_dir(&wanted.target);
     for group in &found.groups {
         let Some(first) = group.entries.first() else { continue };
+        let tree = group.tree.as_deref().unwrap_or(&found.tree);
+        let unpack = if group.remote { wanted.unpack_remote } else { wanted.unpack };
         let top = &first.path;
-        if wanted.unpack && first.kind == FileType::RegularFile && crate::archive::is_archive(tree, top) {
+        if unpack && first.kind == FileType::RegularFile && crate::archive::is_archive(tree, top) {
             let mut unpacked = Copier::new(root, Arrival { owner: wanted.chown, ..wanted.arrival.clone() });
             crate::archive::unpack(tree, top, &mut unpacked, &wanted.target, new.folder())?;
             unpacked.finish().doing(doing)?;

@@ -5,6 +5,7 @@
 //! state        what a stage has come to: pure            stage     base, then instructions    event     what happens
 //! files        COPY, ADD, WORKDIR       command   RUN     mounts    what RUN mounts            error     what fails
 //! tree         what files are taken from                 index     what they were             pattern   .dockerignore
+//! archive, remote, git   what ADD takes besides files; contexts from git
 //! cache        what steps came to, by what went in       scheduler one for all builds
 //! ```
 //! A step's key is a digest of everything it depends on; the same key never runs twice, however many builds want it.
@@ -18,11 +19,13 @@ pub mod dockerfile;
 mod error;
 mod event;
 mod files;
+mod git;
 mod index;
 mod mounts;
 mod owner;
 mod pattern;
 mod platform;
+mod remote;
 mod request;
 mod scheduler;
 mod ssh;
@@ -33,5 +36,7 @@ mod tree;
 pub use builder::{Builder, Built};
 pub use error::{BuildError, PullFailure, StepError};
 pub use event::{BuildEvent, Excerpt};
-pub use request::{BuildRequest, DockerfileSource, Entitlement, NamedContext, Network, Pull, SecretSource, Watch};
+pub use request::{
+    BuildRequest, ContextSource, DockerfileSource, Entitlement, NamedContext, Network, Outside, SecretSource, Watch,
+};
 pub use scheduler::Cancel;

@@ -1,9 +1,9 @@
 //! What is to be built, and from what.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rcompose_image::Reference;
+use rcompose_image::{FetchRequest, Fetched, Reference};
 
 use crate::error::PullFailure;
 use crate::event::BuildEvent;
@@ -14,7 +14,7 @@ pub struct BuildRequest {
     /// Tells builds apart whose steps are compared with those of last time: `shop/web`.
     pub name: String,
     /// What COPY takes files from.
-    pub context: Option<PathBuf>,
+    pub context: Option<ContextSource>,
     /// What says how.
     pub dockerfile: DockerfileSource,
     /// Values of arguments.
@@ -53,11 +53,29 @@ pub struct BuildRequest {
     pub tags: Vec<Reference>,
 }
 
+/// Where a context is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContextSource {
+    /// A directory, absolute.
+    Directory(PathBuf),
+    /// A repository: `https://host/x.git#main:sub`.
+    Git(String),
+}
+
+impl ContextSource {
+    /// Tells whether a text names a repository.
+    pub fn is_git(text: &str) -> bool {
+        crate::git::is_git(text)
+    }
+}
+
 /// Where the Dockerfile is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum DockerfileSource {
     /// A file, absolute.
     File(PathBuf),
+    /// A file of the context, which may be a stranger's: its path does not lead out of it.
+    InContext(String),
     /// In the context, under its usual name.
     #[default]
     Default,
@@ -112,21 +130,27 @@ impl std::fmt::Debug for SecretSource {
 /// A context by another name than `context`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NamedContext {
-    /// A directory, absolute.
-    Directory(PathBuf),
+    /// A directory, absolute, or a repository.
+    Files(ContextSource),
     /// An image of the store or of a registry.
     Image(String),
     /// A stage of the same Dockerfile.
     Stage(String),
 }
 
-/// Gets images that are not here, or may be newer elsewhere.
-pub trait Pull: Send + Sync {
+/// Gets what is not here.
+pub trait Outside: Send + Sync {
     /// Has an image in the store. `always` asks even if it is there.
     ///
     /// # Errors
     /// In the words of who pulls.
     fn pull(&self, reference: &str, always: bool) -> Result<(), PullFailure>;
+
+    /// Fetches a file to a path; `None` when what is there is still the same.
+    ///
+    /// # Errors
+    /// In the words of who fetches.
+    fn fetch(&self, request: &FetchRequest, target: &Path) -> Result<Option<Fetched>, PullFailure>;
 }
 
 /// Who watches a build.

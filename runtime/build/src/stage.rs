@@ -126,9 +126,8 @@ impl StageRun<'_> {
                     .ok_or_else(|| StepError::Invalid(format!("context `{name}` is stage `{stage}`, which is not there")))?;
                 return build.stage_state(index).map(|state| State::after(&state));
             }
-            Some(NamedContext::Directory(path)) => {
-                let text = format!("context `{name}` is the directory {}: a base has to be an image", path.display());
-                return Err(StepError::Invalid(text));
+            Some(NamedContext::Files(_)) => {
+                return Err(StepError::Invalid(format!("context `{name}` is a directory: a base has to be an image")));
             }
             None => {}
         }

@@ -264,7 +264,7 @@ fn open_below(directory: &OwnedFd, name: &OsString) -> Result<OwnedFd> {
     rustix::fs::openat(directory, name, flags, Mode::empty()).during("openat", || format!("{name:?}"))
 }
 
-fn hash(file: &OwnedFd, path: &Path) -> Result<String> {
+pub(crate) fn hash(file: &OwnedFd, path: &Path) -> Result<String> {
     let duplicate = rustix::io::fcntl_dupfd_cloexec(file, 3).during("fcntl", || format!("{path:?}"))?;
     let mut file = std::fs::File::from(duplicate);
     let mut hash = Sha256::new();
