@@ -167,7 +167,7 @@ impl GitSource {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        let why = said.lines().filter(|line| !line.trim().is_empty()).next_back().unwrap_or("git ended with an error").to_owned();
+        let why = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("git ended with an error").to_owned();
         Err(StepError::Fetch { url: self.shown(), why: why.replace(&self.url, &self.shown()) })
     }
 
