@@ -502,3 +502,23 @@ fn files_come_from_urls_and_repositories() {
     place.write("compose.yaml", &context("nothing"));
     assert_eq!(place.run(&["build"]).code, 1);
 }
+
+#[test]
+fn the_cache_is_shown_and_goes_when_asked_but_for_what_images_have() {
+    let place = place(
+        "FROM base AS spare\nRUN head -c 2000000 /dev/zero > /large\nFROM base\nCOPY --from=spare /large /other\nRUN --mount=type=cache,target=/c head -c 3000000 /dev/zero > /c/f\n",
+    );
+    built(&place);
+    let usage = || place.run(&["builder", "df"]).success();
+    assert!(usage().contains("Layers of 5 steps that no image has   2MB") && usage().contains("Caches of mounts"), "{}", usage());
+    assert_eq!(place.run(&["builder", "prune"]).code, 1, "nobody is there to answer");
+    assert_eq!(place.run(&["builder", "prune", "-f"]).success(), "Total reclaimed space: 2MB\n");
+    assert_eq!(said(&place, "stat -c %s /other"), "2000000\n");
+    // What is known of the image's own steps is still known.
+    assert_eq!(steps(&built(&place)), (1, 6));
+    assert_eq!(place.run(&["builder", "prune", "-a", "-f"]).success(), "Total reclaimed space: 5MB\n");
+    assert_eq!(said(&place, "stat -c %s /other"), "2000000\n");
+    place.run(&["down", "--rmi", "all"]).success();
+    let left = std::fs::read_dir(place.project().join("../data/images/layers")).expect("it is there").count();
+    assert_eq!(left, 0, "the last image takes its layers along");
+}

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use build::Build;
+pub(crate) use build::{Build, Builder};
 pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Stop};
 pub(crate) use lists::{Config, Images, Logs, Ls, Port, Ps, Version};
 pub(crate) use run::{Pull, PullWhen, Run};
@@ -137,6 +137,9 @@ pub(crate) enum Command {
     Ls(Ls),
     /// Show the version
     Version(Version),
+    /// The build cache
+    #[command(subcommand)]
+    Builder(Builder),
     /// Images of the store
     #[command(subcommand)]
     Image(Image),

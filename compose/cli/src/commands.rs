@@ -1,6 +1,7 @@
 //! The commands, a file each where they are more than a question.
 
 mod build;
+mod builder;
 mod config;
 mod exec;
 mod filter;
@@ -126,6 +127,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
         Command::Top(Services { services }) => top::top(&world, &services).await,
         Command::Ls(arguments) => ls::ls(&world, &arguments).await,
         Command::Version(arguments) => version::version(&arguments),
+        Command::Builder(command) => builder::builder(&world, command).await,
         Command::Image(command) => image::image(&world, command).await,
         Command::Network(command) => network::network(&world, command).await,
         Command::Volume(command) => volume::volume(&world, command).await,

@@ -31,7 +31,7 @@ pub struct Builder {
     pub(crate) cache: Cache,
     pub(crate) scheduler: Scheduler,
     /// How many builds run: while one does, what others made may not be on disk.
-    active: Mutex<usize>,
+    pub(crate) active: Mutex<usize>,
 }
 
 /// What a build came to.

@@ -116,6 +116,13 @@ impl Cache {
         serde_json::from_slice(&std::fs::read(self.root.join("steps").join(&key.0)).ok()?).ok()
     }
 
+    /// All that is known, and the file of each.
+    pub(crate) fn steps(&self) -> Vec<(PathBuf, Made)> {
+        let entries = std::fs::read_dir(self.root.join("steps")).into_iter().flatten().flatten();
+        let read = |path: PathBuf| Some((path.clone(), serde_json::from_slice(&std::fs::read(path).ok()?).ok()?));
+        entries.filter_map(|entry| read(entry.path())).collect()
+    }
+
     /// Notes what a step came to. That it cannot be noted costs time in the next build, no more.
     pub(crate) fn note(&self, key: &Key, made: &Made) {
         self.write(&format!("steps/{}", key.0), &serde_json::to_vec(made).expect("texts have a JSON form"));

@@ -32,6 +32,7 @@ mod ssh;
 mod stage;
 mod state;
 mod tree;
+mod usage;
 
 pub use builder::{Builder, Built};
 pub use error::{BuildError, PullFailure, StepError};
@@ -40,3 +41,4 @@ pub use request::{
     BuildRequest, ContextSource, DockerfileSource, Entitlement, NamedContext, Network, Outside, SecretSource, Watch,
 };
 pub use scheduler::Cancel;
+pub use usage::{CacheUsage, Prune};

@@ -3,6 +3,7 @@
 //! A layer is packed to learn its digest, and the directory itself becomes the layer: nothing is copied. Nothing is on disk for
 //! sure before [`Store::sync`]; an image is only made visible after it.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -108,6 +109,27 @@ impl Store {
         }
         let size = config.rootfs.diff_ids.iter().map(|layer| self.layer_size(layer)).sum();
         self.add(&json, config.clone(), size)
+    }
+
+    /// The layers that images have.
+    pub fn layers_of_images(&self) -> BTreeSet<Digest> {
+        self.index().images.values().flat_map(|(config, _)| config.rootfs.diff_ids.iter().cloned()).collect()
+    }
+
+    /// Removes a layer that neither an image has nor anybody holds; gives the bytes of its files, 0 if it stays.
+    pub fn remove_unused_layer(&self, layer: &Digest) -> Result<u64, StoreError> {
+        // Held over the removal: nobody can take hold of it between the question and the deed.
+        let index = self.index();
+        let used =
+            index.held.contains_key(layer) || index.images.values().any(|(config, _)| config.rootfs.diff_ids.contains(layer));
+        if used || !self.layer_path(layer).is_dir() {
+            return Ok(0);
+        }
+        let bytes = self.layer_size(layer);
+        for path in [self.layer_path(layer), self.size_path(layer), self.recipe_path(layer)] {
+            storage(atomic::remove_tree(&path), "remove a layer")?;
+        }
+        Ok(bytes)
     }
 
     /// Bytes of a layer's files.

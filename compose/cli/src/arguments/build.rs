@@ -1,6 +1,6 @@
-//! Arguments of `build`.
+//! Arguments of `build` and `builder`.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::Progress;
 
@@ -57,4 +57,20 @@ pub(crate) struct Build {
     pub(crate) force_rm: bool,
     #[arg(long, hide = true)]
     pub(crate) no_rm: bool,
+}
+
+/// The build cache.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Builder {
+    /// Show what the build cache takes
+    Df,
+    /// Remove build cache that no image has
+    Prune {
+        /// All of it, caches of mounts too
+        #[arg(short, long)]
+        all: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+    },
 }

@@ -136,6 +136,28 @@ pub struct BuildOptions {
     pub check: bool,
 }
 
+/// What the build cache takes, or what of it went; bytes.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BuildCacheUsage {
+    /// Steps that are known; not bytes.
+    pub steps: usize,
+    /// Of layers that no image has.
+    pub layers: u64,
+    /// Of caches of mounts.
+    pub mounts: u64,
+    /// Of what was fetched.
+    pub fetched: u64,
+}
+
+/// What of the build cache is to go.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BuildCachePrune {
+    /// What images have, and caches of mounts, too.
+    pub all: bool,
+}
+
 /// What `pull` asks for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
