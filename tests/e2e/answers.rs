@@ -11,7 +11,7 @@ fn points_at_the_line_that_is_wrong() {
     let text = answer.stderr.replace(&file.display().to_string(), "FILE");
     assert!(text.contains("FILE:3:5: error: services.web additional properties 'imagee' not allowed"), "{text}");
     assert!(text.contains("hint: did you mean `image`?"), "{text}");
-    assert!(text.contains("FILE:4:13: error: services.web.ports: invalid port `70000:80`"), "{text}");
+    assert!(text.contains("FILE:4:13: error: services.web.ports[0]: invalid port `70000`"), "{text}");
     assert!(text.contains("    imagee: x\n"), "{text}");
 }
 

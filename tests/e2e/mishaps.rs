@@ -25,6 +25,30 @@ fn a_command_that_is_not_there_leaves_no_half_started_container() {
     let answer = place.run(&["-p", "x", "up", "-d"]);
     assert_eq!(answer.code, 1);
     assert!(answer.stderr.contains("executable file not found in $PATH"), "{}", answer.stderr);
+    assert_eq!(place.run(&["-p", "x", "ps", "-a", "--format", "{{.State}}"]).success(), "created\n");
+    place.run(&["-p", "x", "down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
+fn a_limit_of_swap_below_that_of_memory_is_refused() {
+    let place = scratch("services: {a: {image: 'rootfs:/', command: ['true'], mem_limit: 64m, memswap_limit: 32m}}");
+    let answer = place.run(&["-p", "x", "up", "-d"]);
+    assert_eq!(answer.code, 1);
+    assert!(answer.stderr.contains("33554432 is less than the mem_limit of 67108864"), "{}", answer.stderr);
+    place.run(&["-p", "x", "down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
+fn ports_that_no_network_can_publish_are_told() {
+    let place = scratch(
+        "services: {a: {image: 'rootfs:/', init: true, command: [sleep, infinity], ports: ['7778:80'], networks: [closed]}}\n\
+         networks: {closed: {internal: true}}",
+    );
+    let answer = place.run(&["-p", "x", "up", "-d"]);
+    assert!(answer.stderr.contains("container x-a-1: its ports are not published"), "{}", answer.stderr);
+    answer.success();
     place.run(&["-p", "x", "down"]).success();
     place.check_nothing_is_left();
 }

@@ -1,6 +1,7 @@
 //! The command line: what is common to all commands here, their own arguments in a file a family.
 
 mod build;
+mod config;
 mod life;
 mod lists;
 mod run;
@@ -12,11 +13,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use build::{Build, Builder};
+pub(crate) use config::Config;
 pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Stop};
-pub(crate) use lists::{Config, Images, Logs, Ls, Port, Ps, Version};
+pub(crate) use lists::{Images, Logs, Ls, Port, Ps, Version};
 pub(crate) use run::{Pull, PullWhen, Run};
 pub(crate) use stack::{Create, Down, Up};
-pub(crate) use store::{ArchiveFormat, Image, List, Network, Remove, System, Volume};
+pub(crate) use store::{ArchiveFormat, CreateNetwork, CreateVolume, Image, List, Network, Remove, System, Volume};
 
 /// Runs Compose stacks with its own container runtime.
 #[derive(Debug, Parser)]
@@ -60,6 +62,12 @@ pub(crate) struct Global {
     /// Show what would be done, and why; change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Also networks, volumes, configs and secrets that no service uses
+    #[arg(long)]
+    pub(crate) all_resources: bool,
+    /// How problems with the files are shown
+    #[arg(long, value_enum, default_value_t = Diagnostics::Text, value_name = "FORMAT", hide_default_value = true)]
+    pub(crate) diagnostics: Diagnostics,
     /// Where images, volumes and containers are kept
     #[arg(long, value_name = "DIR", env = "RCOMPOSE_ROOT")]
     pub(crate) root: Option<PathBuf>,
@@ -80,6 +88,17 @@ pub(crate) enum Progress {
     Json,
     #[value(alias = "none")]
     Quiet,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Diagnostics {
+    /// For people
+    #[default]
+    Text,
+    /// A record a line
+    Json,
+    /// For editors and CI
+    Sarif,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

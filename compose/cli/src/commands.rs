@@ -38,7 +38,9 @@ use crate::exit::Exit;
 use crate::output::{self, Progress};
 use crate::settings::World;
 use life::{check_names, lifecycle};
-use objects::{change_nothing_in_dry_runs, described, go_on_after, inspect, joined, remove_named, show_removed};
+use objects::{
+    change_nothing_in_dry_runs, described, go_on_after, inspect, joined, pairs, remove_named, show_created, show_removed,
+};
 
 /// Reads the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
@@ -54,6 +56,7 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let problems = output::Problems::asked(&line.global);
     let result = match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(run(line, &given));
@@ -66,6 +69,10 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(CommandError::OutputClosed) => Exit::Success.into(),
+        Err(CommandError::Files(diagnostics)) => {
+            problems.show(&diagnostics);
+            Exit::Failure.into()
+        }
         Err(error) => {
             output::tell(&error.render());
             Exit::Failure.into()

@@ -1,6 +1,7 @@
 //! What people and scripts see: data on standard output, everything else on standard error.
 
 mod builds;
+mod diagnostic;
 mod lines;
 mod listing;
 mod progress;
@@ -20,6 +21,7 @@ pub(crate) use template::Template;
 
 use rcompose_model::Diagnostic;
 
+use crate::arguments::{Ansi, Diagnostics, Global};
 use crate::error::CommandError;
 
 /// Writes data; a reader that went away ends the command quietly.
@@ -37,9 +39,43 @@ pub(crate) fn tell(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Shows something to look at.
-pub(crate) fn warn(diagnostic: &Diagnostic) {
-    warn_text(&diagnostic.to_string().replacen("warning: ", "", 1));
+/// How problems with the files are shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Problems {
+    format: Diagnostics,
+    colored: bool,
+}
+
+impl Problems {
+    /// As the command line asks, and as standard error is.
+    pub(crate) fn asked(global: &Global) -> Self {
+        let terminal = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+        let format = match (global.diagnostics, global.progress) {
+            (Diagnostics::Text, crate::arguments::Progress::Json) => Diagnostics::Json,
+            (format, _) => format,
+        };
+        Self { format, colored: global.ansi == Ansi::Always || terminal && global.ansi == Ansi::Auto }
+    }
+
+    /// Shows what a command ended with.
+    pub(crate) fn show(self, problems: &[Diagnostic]) {
+        tell(&diagnostic::render(problems, self.format, self.colored));
+    }
+
+    /// Shows what does not keep a command from going on.
+    pub(crate) fn warn(self, problems: &[Diagnostic]) {
+        match self.format {
+            Diagnostics::Text if !std::io::stderr().is_terminal() => {
+                for problem in problems {
+                    let place = problem.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+                    let hint = problem.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+                    warn_text(&format!("{place}{}{hint}", problem.message));
+                }
+            }
+            _ if problems.is_empty() => {}
+            _ => self.show(problems),
+        }
+    }
 }
 
 /// As logrus writes it: scripts look for it.

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
-use rcompose_model::{Diagnostic, HostFiles, LoadRequest, Loaded, Project};
+use rcompose_model::{Code, Diagnostic, HostFiles, LoadRequest, Loaded, Project, Without};
 use rcompose_supervisor::{RegistryConfig, Settings};
 use serde::Deserialize;
 
 use crate::arguments::{CommandLine, Global};
 use crate::environment::{self, Environment};
 use crate::error::CommandError;
-use crate::output;
+use crate::output::Problems;
 
 /// What commands need to know of the world around them.
 pub(crate) struct World {
@@ -18,6 +18,7 @@ pub(crate) struct World {
     pub(crate) environment: Environment,
     pub(crate) working_dir: PathBuf,
     pub(crate) supervisor: Settings,
+    pub(crate) problems: Problems,
 }
 
 impl World {
@@ -29,7 +30,8 @@ impl World {
         environment::fill_in(line, given, &environment)?;
         let global = line.global.clone();
         let supervisor = roots(&global, &environment)?;
-        Ok(Self { global, environment, working_dir, supervisor })
+        let problems = Problems::asked(&global);
+        Ok(Self { global, environment, working_dir, supervisor, problems })
     }
 
     /// Loads the project, whatever is wrong with it.
@@ -40,10 +42,10 @@ impl World {
     /// The project, with what a command line says of its services merged after all files.
     pub(crate) fn project_with(&self, services: &[String], command_line: String) -> Result<Project, CommandError> {
         let request = LoadRequest { command_line: Some(command_line), ..self.request(services) };
-        shown(rcompose_model::load(&request, &HostFiles))
+        self.shown(rcompose_model::load(&request, &HostFiles))
     }
 
-    fn request(&self, services: &[String]) -> LoadRequest {
+    pub(crate) fn request(&self, services: &[String]) -> LoadRequest {
         LoadRequest {
             files: self.global.file.clone(),
             project_name: self.global.project_name.clone(),
@@ -54,22 +56,38 @@ impl World {
             environment: self.environment.clone(),
             working_dir: self.working_dir.clone(),
             command_line: None,
+            without: Without::default(),
+            only_named: false,
+            all_resources: self.global.all_resources,
         }
     }
 
     /// The project; warnings are shown.
     pub(crate) fn project(&self, services: &[String]) -> Result<Project, CommandError> {
-        shown(self.load(services))
+        self.shown(self.load(services))
+    }
+
+    /// The project of what was loaded; warnings are shown.
+    fn shown(&self, loaded: Loaded) -> Result<Project, CommandError> {
+        match loaded.project {
+            Some(project) => {
+                self.problems.warn(&loaded.diagnostics);
+                Ok(project)
+            }
+            None => Err(CommandError::Files(loaded.diagnostics)),
+        }
     }
 
     /// The project's name, and the project where there are files.
     pub(crate) fn name(&self) -> Result<(String, Option<Project>), CommandError> {
-        let loaded = self.load(&[]);
+        // What was made for a service that a profile switches off now is still the project's.
+        let request = LoadRequest { all_resources: true, ..self.request(&[]) };
+        let loaded = rcompose_model::load(&request, &HostFiles);
         if let Some(project) = loaded.project {
             return Ok((project.name.clone(), Some(project)));
         }
         let given = self.global.project_name.clone().or_else(|| self.environment.get("COMPOSE_PROJECT_NAME").cloned());
-        let no_files = |problem: &Diagnostic| problem.message.starts_with("no configuration file provided");
+        let no_files = |problem: &Diagnostic| problem.code == Code::NotFound;
         match given {
             Some(name) if loaded.diagnostics.iter().any(no_files) => match rcompose_model::check_project_name(&name) {
                 Ok(()) => Ok((name, None)),
@@ -78,13 +96,6 @@ impl World {
             _ => Err(CommandError::Files(loaded.diagnostics)),
         }
     }
-}
-
-/// The project of what was loaded; warnings are shown.
-fn shown(loaded: Loaded) -> Result<Project, CommandError> {
-    let project = loaded.project.ok_or_else(|| CommandError::Files(loaded.diagnostics.clone()))?;
-    loaded.diagnostics.iter().for_each(output::warn);
-    Ok(project)
 }
 
 fn roots(global: &Global, environment: &Environment) -> Result<Settings, CommandError> {

@@ -1,184 +1,224 @@
-//! Several files to one tree. What an override does depends on the attribute: the rules are one table.
+//! Two trees to one: the later file laid on the earlier one, a service on what it extends. What comes of two values of an
+//! attribute is said by its [`Shape`].
 
-use crate::node::{Key, Kind, Node, Tag};
+use crate::Diagnostic;
+use crate::diagnostic::Code;
+use crate::node::{Key, Kind, Mapping, Node, Spot, Tag};
+use crate::schema::{Merge, Names, Shape};
+use crate::trail::Trail;
 
-/// How values of one attribute come together.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Rule {
-    /// Mappings by key, lists appended, single values replaced.
-    Usual,
-    /// The later one replaces the earlier one.
-    Replace,
-    /// `KEY=VAL` lists and mappings, by key.
-    Pairs,
-    /// Lists without repetition.
-    Unique,
-    /// Lists of things that have a target; the later one replaces the one with the same target.
-    ByTarget,
-    /// A list of names is a mapping to nothing.
-    Names,
-}
-
-fn rule(path: &[&str]) -> Rule {
-    match path {
-        ["services", _, "command" | "entrypoint"] | ["services", _, "healthcheck", "test"] | ["services", _, "ulimits", _] => {
-            Rule::Replace
-        }
-        ["services", _, "environment" | "labels" | "annotations" | "sysctls"]
-        | ["services", _, "build", "args" | "labels" | "additional_contexts"]
-        | ["services", _, "deploy", "labels"]
-        | ["networks" | "volumes" | "configs" | "secrets", _, "labels"] => Rule::Pairs,
-        [
-            "services",
-            _,
-            "cap_add" | "cap_drop" | "dns" | "dns_opt" | "dns_search" | "expose" | "links" | "profiles" | "tmpfs" | "ports"
-            | "extra_hosts",
-        ]
-        | ["services", _, "networks", _, "aliases" | "link_local_ips"] => Rule::Unique,
-        ["services", _, "volumes" | "devices" | "configs" | "secrets" | "env_file"] => Rule::ByTarget,
-        ["services", _, "depends_on" | "networks" | "models"] => Rule::Names,
-        _ => Rule::Usual,
-    }
-}
-
-/// Lays `over` on `base`.
-pub(crate) fn merge(base: Node, over: Node) -> Node {
-    at(&mut Vec::new(), base, over)
-}
-
-fn at(path: &mut Vec<String>, base: Node, over: Node) -> Node {
-    if over.tag == Some(Tag::Override) {
+/// Lays `over` on `base`, both of one shape. Values that do not go together are told, and the later one is kept.
+pub(crate) fn merge(
+    base: Node,
+    over: Node,
+    shape: Option<&'static Shape>,
+    trail: &Trail<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Node {
+    if over.tag == Some(Tag::Override) || base.is_null() {
         return over;
     }
-    if over.is_null() && over.tag.is_none() {
+    let rule = shape.map_or(Merge::Usual, |shape| shape.merge);
+    if over.is_null() && rule != Merge::Replace {
         return base;
     }
-    let words: Vec<&str> = path.iter().map(String::as_str).collect();
-    match rule(&words) {
-        Rule::Replace => over,
-        Rule::Pairs => mappings(path, pairs(base), pairs(over)),
-        Rule::Names => mappings(path, names(base), names(over)),
-        Rule::Unique => lists(base, over, |one, other| one.to_json() == other.to_json()),
-        Rule::ByTarget => lists(base, over, |one, other| target(one) == target(other)),
-        Rule::Usual => match (&base.kind, &over.kind) {
-            (Kind::Mapping(_), Kind::Mapping(_)) => mappings(path, base, over),
-            (Kind::Sequence(_), Kind::Sequence(_)) => lists(base, over, |_, _| false),
-            // `build: .` is `build: {context: .}`.
-            (Kind::Scalar { .. }, Kind::Mapping(_)) if words.last() == Some(&"build") => mappings(path, build(base), over),
-            (Kind::Mapping(_), Kind::Scalar { .. }) if words.last() == Some(&"build") => mappings(path, base, build(over)),
-            _ => over,
+    let (mut base, mut over) = (base, over);
+    take_away(&mut base, &mut over);
+    match rule {
+        Merge::Replace => over,
+        Merge::List => Node { tag: base.tag, ..appended(listed(base), listed(over)) },
+        Merge::Hosts => appended_once(listed(base), listed(over)),
+        Merge::Build => mappings(as_build(base), as_build(over), shape, trail, problems),
+        Merge::Names(names) => mappings(as_mapping(base, names), as_mapping(over, names), shape, trail, problems),
+        Merge::Logging if drivers_differ(&base, &over) => over,
+        Merge::Subnets => subnets(base, over, trail, problems),
+        Merge::Logging | Merge::Usual => match (&base.kind, &over.kind) {
+            (Kind::Mapping(_), Kind::Mapping(_)) => mappings(base, over, shape, trail, problems),
+            (Kind::Sequence(_), Kind::Sequence(_)) => appended(base, over),
+            (Kind::Scalar { .. }, _) => over,
+            _ => {
+                problems.push(clash(&base, &over, trail));
+                base
+            }
         },
     }
 }
 
-fn mappings(path: &mut Vec<String>, base: Node, over: Node) -> Node {
-    let (Kind::Mapping(mut entries), Kind::Mapping(more)) = (base.kind, over.kind.clone()) else { return over };
+/// Takes the keys away that `over` says are to go, from both.
+fn take_away(base: &mut Node, over: &mut Node) {
+    let Some(entries) = over.mapping_mut() else { return };
+    if entries.values().all(|value| value.tag != Some(Tag::Reset)) {
+        return;
+    }
+    entries.retain(|key, value| {
+        let goes = value.tag == Some(Tag::Reset);
+        if goes {
+            base.remove(&key.name);
+        }
+        !goes
+    });
+}
+
+fn clash(base: &Node, over: &Node, trail: &Trail<'_>) -> Diagnostic {
+    let text = format!("cannot override {trail}: it is {}, and this is {}", base.describe(), over.describe());
+    let name = trail.to_string();
+    let name = name.rsplit('.').next().unwrap_or_default().to_owned();
+    Diagnostic::error(Code::WrongType, text)
+        .at(&over.spot)
+        .on(name.clone())
+        .with_note("what it would override", &base.spot)
+        .with_help(format!("write {} here too, or replace it whole: `{name}: !override ...`", base.describe()))
+}
+
+fn mappings(base: Node, over: Node, shape: Option<&'static Shape>, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Node {
+    let (mut base, over) = (base, over);
+    let more = match (&mut base.kind, over.kind) {
+        (Kind::Mapping(_), Kind::Mapping(more)) => more,
+        (_, kind) => {
+            let over = Node { kind, spot: over.spot, tag: over.tag };
+            problems.push(clash(&base, &over, trail));
+            return base;
+        }
+    };
+    let Kind::Mapping(entries) = &mut base.kind else { return base };
     for (key, value) in more {
-        let position = entries.iter().position(|(known, _)| known.name == key.name);
-        match (position, value.tag) {
-            (Some(position), Some(Tag::Reset)) => drop(entries.remove(position)),
-            (None, Some(Tag::Reset)) => {}
-            (Some(position), _) => {
-                path.push(key.name);
-                let below = entries[position].1.clone();
-                entries[position].1 = at(path, below, value);
-                path.pop();
+        match entries.get_mut(key.name.as_str()) {
+            Some(known) => {
+                let spot = known.spot.clone();
+                let below = std::mem::replace(known, Node::null_at(&spot));
+                let shape = shape.and_then(|shape| shape.below(&key.name));
+                *known = merge(below, value, shape, &trail.key(&key.name), problems);
             }
-            (None, _) => entries.push((key, value)),
+            None => drop(entries.insert(key, value)),
         }
     }
-    Node { kind: Kind::Mapping(entries), place: base.place, tag: base.tag }
+    base
 }
 
-/// Appends; an item that is the same as an earlier one takes its place.
-fn lists(base: Node, over: Node, same: impl Fn(&Node, &Node) -> bool) -> Node {
-    let into_items = |node: Node| match node.kind {
+fn items(node: Node) -> Vec<Node> {
+    match node.kind {
         Kind::Sequence(items) => items,
-        _ => vec![node],
-    };
-    let (place, tag) = (base.place.clone(), base.tag);
-    let mut items = into_items(base);
-    for item in into_items(over) {
-        match items.iter().position(|known| same(known, &item)) {
-            Some(position) => items[position] = item,
-            None => items.push(item),
+        _ => Vec::new(),
+    }
+}
+
+fn appended(base: Node, over: Node) -> Node {
+    let (spot, tag) = (base.spot.clone(), base.tag);
+    let mut all = items(base);
+    all.extend(items(over));
+    Node { kind: Kind::Sequence(all), spot, tag }
+}
+
+fn appended_once(base: Node, over: Node) -> Node {
+    let (spot, tag) = (base.spot.clone(), base.tag);
+    let mut all = items(base);
+    for item in items(over) {
+        if !all.iter().any(|known| known.text().is_some() && known.text() == item.text()) {
+            all.push(item);
         }
     }
-    Node { kind: Kind::Sequence(items), place, tag }
+    Node { kind: Kind::Sequence(all), spot, tag }
 }
 
-/// A list of `KEY=VAL` as a mapping; a key alone has no value.
-fn pairs(node: Node) -> Node {
-    let Kind::Sequence(items) = node.kind else { return node };
-    let entry = |item: Node| {
-        let text = match &item.kind {
-            Kind::Scalar { text, .. } => text.clone(),
-            _ => return None,
-        };
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name.to_owned(), Kind::Scalar { text: value.to_owned(), plain: false }),
-            None => (text, Kind::Scalar { text: String::new(), plain: true }),
-        };
-        Some((Key { name, place: item.place.clone() }, Node { kind: value, place: item.place, tag: None }))
-    };
-    Node { kind: Kind::Mapping(items.into_iter().filter_map(entry).collect()), place: node.place, tag: node.tag }
-}
-
-fn names(node: Node) -> Node {
-    let Kind::Sequence(items) = node.kind else { return node };
-    let entry = |item: Node| {
-        let name = item.text()?.to_owned();
-        let nothing = Kind::Scalar { text: String::new(), plain: true };
-        Some((Key { name, place: item.place.clone() }, Node { kind: nothing, place: item.place, tag: None }))
-    };
-    Node { kind: Kind::Mapping(items.into_iter().filter_map(entry).collect()), place: node.place, tag: node.tag }
-}
-
-fn build(node: Node) -> Node {
-    let key = Key { name: "context".to_owned(), place: node.place.clone() };
-    let place = node.place.clone();
-    Node { kind: Kind::Mapping(vec![(key, Node { tag: None, ..node })]), place, tag: None }
-}
-
-/// Where something is in the container.
-fn target(node: &Node) -> Option<String> {
-    if let Some(text) = node.text() {
-        let parts: Vec<&str> = text.split(':').collect();
-        return Some(parts.get(usize::from(parts.len() > 1)).map_or_else(String::new, |part| (*part).to_owned()));
-    }
-    let value = node.get("target").or_else(|| node.get("path")).or_else(|| node.get("source"))?;
-    value.text().map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::parse::parse;
-
-    fn service(base: &str, over: &str) -> serde_json::Value {
-        let node = |text: &str| parse(&format!("services: {{a: {text}}}"), Path::new("x")).unwrap().remove(0);
-        merge(node(base), node(over)).to_json()["services"]["a"].clone()
-    }
-
-    #[test]
-    fn follows_the_rule_of_each_attribute() {
-        for (base, over, expected) in [
-            ("{image: a}", "{image: b}", json!({"image": "b"})),
-            ("{command: [a, b]}", "{command: [c]}", json!({"command": ["c"]})),
-            ("{environment: [A=1, B=2]}", "{environment: {B: 3}}", json!({"environment": {"A": "1", "B": 3}})),
-            ("{ports: ['80:80']}", "{ports: ['80:80', '81:81']}", json!({"ports": ["80:80", "81:81"]})),
-            ("{volumes: ['a:/x', 'b:/y']}", "{volumes: ['c:/x']}", json!({"volumes": ["c:/x", "b:/y"]})),
-            ("{depends_on: [a]}", "{depends_on: {a: {condition: x}}}", json!({"depends_on": {"a": {"condition": "x"}}})),
-            ("{build: .}", "{build: {target: t}}", json!({"build": {"context": ".", "target": "t"}})),
-            ("{ports: ['1:1'], image: a}", "{ports: !reset [], image: !override b}", json!({"image": "b"})),
-            ("{ports: ['1:1']}", "{ports: !override ['2:2']}", json!({"ports": ["2:2"]})),
-            ("{image: a}", "{image: }", json!({"image": "a"})),
-        ] {
-            assert_eq!(service(base, over), expected, "{base} {over}");
+/// A list: a mapping becomes `KEY=value` by key, a single value an item.
+fn listed(node: Node) -> Node {
+    let (spot, tag) = (node.spot.clone(), node.tag);
+    let items = match node.kind {
+        Kind::Sequence(items) => items,
+        Kind::Scalar { .. } => vec![node],
+        Kind::Mapping(entries) => {
+            let mut items: Vec<Node> = entries.into_iter().flat_map(|(key, value)| pairs(&key, value)).collect();
+            items.sort_by(|one, other| one.text().cmp(&other.text()));
+            items
         }
+    };
+    Node { kind: Kind::Sequence(items), spot, tag }
+}
+
+fn pairs(key: &Key, value: Node) -> Vec<Node> {
+    let pair = |value: &Node, spot: &Spot| match value.scalar() {
+        Some(scalar) if !value.is_null() => Node::text_at(format!("{}={scalar}", key.name), spot),
+        _ => Node::text_at(key.name.clone(), spot),
+    };
+    match &value.kind {
+        Kind::Sequence(items) => items.iter().map(|item| pair(item, &item.spot)).collect(),
+        // A mapping where a text belongs is kept, for the check to tell.
+        Kind::Mapping(_) => {
+            let mapping = Mapping::from_iter([(key.clone(), value.clone())]);
+            vec![Node::mapping_at(mapping, &key.spot)]
+        }
+        Kind::Scalar { .. } => vec![pair(&value, if value.is_null() { &key.spot } else { &value.spot })],
+    }
+}
+
+fn as_build(node: Node) -> Node {
+    match node.kind {
+        Kind::Scalar { .. } => {
+            let spot = node.spot.clone();
+            let key = Key { name: "context".to_owned(), spot: spot.clone() };
+            Node::mapping_at(Mapping::from_iter([(key, Node { tag: None, ..node })]), &spot)
+        }
+        _ => node,
+    }
+}
+
+/// A mapping: of a list, each item with the same value.
+pub(crate) fn as_mapping(node: Node, names: Names) -> Node {
+    let Kind::Sequence(items) = node.kind else { return node };
+    let entry = |item: Node| {
+        let key = Key { name: item.text()?.to_owned(), spot: item.spot.clone() };
+        let value = match names {
+            Names::Nothing => Node::null_at(&item.spot),
+            Names::Dependency => dependency(&item.spot),
+        };
+        Some((key, value))
+    };
+    Node { kind: Kind::Mapping(items.into_iter().filter_map(entry).collect()), spot: node.spot, tag: node.tag }
+}
+
+/// What a dependency is if only its name is given.
+pub(crate) fn dependency(spot: &Spot) -> Node {
+    let key = |name: &str| Key { name: name.to_owned(), spot: spot.clone() };
+    let entries = [(key("condition"), Node::text_at("service_started", spot)), (key("required"), Node::plain_at("true", spot))];
+    Node::mapping_at(Mapping::from_iter(entries), spot)
+}
+
+fn drivers_differ(base: &Node, over: &Node) -> bool {
+    match (base.get("driver"), over.get("driver")) {
+        (Some(one), Some(other)) => one.text() != other.text(),
+        _ => false,
+    }
+}
+
+fn subnets(base: Node, over: Node, trail: &Trail<'_>, problems: &mut Vec<Diagnostic>) -> Node {
+    let (spot, tag) = (base.spot.clone(), base.tag);
+    let subnet = |node: &Node| node.get("subnet").and_then(Node::text).map(str::to_owned);
+    let mut all = items(base);
+    for item in items(over) {
+        match all.iter_mut().find(|known| subnet(known) == subnet(&item)) {
+            Some(known) => {
+                let spot = known.spot.clone();
+                let below = std::mem::replace(known, Node::null_at(&spot));
+                *known = mappings(below, item, None, trail, problems);
+            }
+            None => all.push(item),
+        }
+    }
+    Node { kind: Kind::Sequence(all), spot, tag }
+}
+
+/// Takes away what `!reset` says, and the tags: what is left is a tree as if it had been written so.
+pub(crate) fn settle_tags(node: &mut Node) {
+    node.tag = None;
+    match &mut node.kind {
+        Kind::Mapping(entries) => {
+            entries.retain(|_, value| value.tag != Some(Tag::Reset));
+            entries.values_mut().for_each(settle_tags);
+        }
+        Kind::Sequence(items) => {
+            items.retain(|item| item.tag != Some(Tag::Reset));
+            items.iter_mut().for_each(settle_tags);
+        }
+        Kind::Scalar { .. } => {}
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Aliases are copies that count: a file whose copies grow beyond a bound is refused before they are made.
 
+mod syntax;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,10 +11,12 @@ use std::sync::Arc;
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use crate::Diagnostic;
-use crate::node::{Key, Kind, Node, Spot, Tag};
+use crate::diagnostic::Code;
+use crate::node::{Key, Kind, Mapping, Node, Road, Spot, Tag};
+use crate::scalar::Scalar;
 
 /// The most nodes that a file may come to, copies included.
-const MAX_NODES: usize = 200_000;
+const MAX_NODES: usize = 500_000;
 /// The deepest nesting.
 const MAX_DEPTH: usize = 200;
 /// The largest file, bytes.
@@ -20,23 +24,23 @@ pub(crate) const MAX_BYTES: u64 = 10 << 20;
 
 /// Reads every document of a text.
 pub(crate) fn parse(text: &str, file: &Path) -> Result<Vec<Node>, Diagnostic> {
+    parse_counted(text, file).map(|(documents, _)| documents)
+}
+
+/// Reads every document of a text, and counts their values.
+pub(crate) fn parse_counted(text: &str, file: &Path) -> Result<(Vec<Node>, usize), Diagnostic> {
     let mut builder =
         Builder { file: Arc::from(file), stack: Vec::new(), anchors: BTreeMap::new(), documents: Vec::new(), nodes: 0 };
+    // A byte order mark, which some editors leave at the start.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
             let marker = error.marker();
-            let spot = builder.spot(marker.line(), marker.col());
-            let diagnostic = Diagnostic::error(format!("invalid YAML: {}", error.info()), Some(&spot.place()));
-            let line = text.lines().nth(marker.line().saturating_sub(1)).unwrap_or_default();
-            if line.starts_with('\t') || line.trim_start_matches(' ').starts_with('\t') {
-                diagnostic.with_help("indent with spaces: YAML takes no tabs")
-            } else {
-                diagnostic
-            }
+            syntax::explain(text, &error.info(), &builder.spot(marker.line(), marker.col()))
         })?;
         builder.take(event, &span)?;
     }
-    Ok(builder.documents)
+    Ok((builder.documents, builder.nodes))
 }
 
 struct Builder {
@@ -61,21 +65,21 @@ struct Open {
 impl Builder {
     fn spot(&self, line: usize, column: usize) -> Spot {
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        Spot { file: self.file.clone(), line: number(line), column: number(column).saturating_add(1) }
+        Spot { file: self.file.clone(), line: number(line), column: number(column).saturating_add(1), via: None }
     }
 
     fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Diagnostic> {
         let spot = self.spot(span.start.line(), span.start.col());
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let tag = self.tag(tag.as_deref(), &spot)?;
-                let plain = style == ScalarStyle::Plain && tag.is_none_or(|tag| tag != ScalarTag::Text);
+                let tag = read_tag(tag.as_deref(), &spot)?;
+                let plain = style == ScalarStyle::Plain && tag.is_none_or(|tag| tag != NodeTag::Text);
                 let kind = Kind::Scalar { text: text.into_owned(), plain };
-                let tag = tag.and_then(ScalarTag::merging);
-                self.finish(Node { kind, place: spot, tag }, anchor, 1)
+                let tag = tag.and_then(NodeTag::merging);
+                self.finish(Node { kind, spot, tag }, anchor, 1)
             }
             Event::SequenceStart(_, anchor, tag) => self.open(Kind::Sequence(Vec::new()), anchor, tag.as_deref(), spot),
-            Event::MappingStart(_, anchor, tag) => self.open(Kind::Mapping(Vec::new()), anchor, tag.as_deref(), spot),
+            Event::MappingStart(_, anchor, tag) => self.open(Kind::Mapping(Mapping::new()), anchor, tag.as_deref(), spot),
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(mut open) = self.stack.pop() else { return Ok(()) };
                 if let Kind::Mapping(entries) = &mut open.node.kind {
@@ -85,44 +89,43 @@ impl Builder {
                 self.finish(open.node, open.anchor, size)
             }
             Event::Alias(anchor) => {
-                let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
-                    let text = "an anchor cannot contain itself";
-                    return Err(Diagnostic::error(text, Some(&spot.place())));
-                };
-                self.finish(node, 0, size)
+                let itself = || Diagnostic::error(Code::Syntax, "an anchor cannot contain itself").at(&spot);
+                let size = self.anchors.get(&anchor).ok_or_else(itself)?.1;
+                // Counted before it is made: a file of a few lines can ask for more copies than there are atoms.
+                self.count(size, &spot)?;
+                let mut node = self.anchors.get(&anchor).ok_or_else(itself)?.0.clone();
+                node.bring(Road::Alias, &spot);
+                self.place(node, 0, size)
             }
             _ => Ok(()),
         }
     }
 
-    fn tag(&self, tag: Option<&granit_parser::Tag>, spot: &Spot) -> Result<Option<ScalarTag>, Diagnostic> {
-        let Some(tag) = tag.map(ToString::to_string) else { return Ok(None) };
-        match tag.rsplit(['!', ':']).next().unwrap_or_default() {
-            "reset" => Ok(Some(ScalarTag::Reset)),
-            "override" => Ok(Some(ScalarTag::Override)),
-            "str" => Ok(Some(ScalarTag::Text)),
-            "int" | "float" | "bool" | "null" | "map" | "seq" => Ok(None),
-            _ => Err(Diagnostic::error(format!("unknown tag `{tag}`"), Some(&spot.place()))
-                .with_help("Compose knows `!reset` and `!override`")),
-        }
-    }
-
     fn open(&mut self, kind: Kind, anchor: usize, tag: Option<&granit_parser::Tag>, spot: Spot) -> Result<(), Diagnostic> {
         if self.stack.len() >= MAX_DEPTH {
-            return Err(Diagnostic::error(format!("nested deeper than {MAX_DEPTH} levels"), Some(&spot.place())));
+            return Err(Diagnostic::error(Code::Limit, format!("nested deeper than {MAX_DEPTH} levels")).at(&spot));
         }
-        let tag = self.tag(tag, &spot)?.and_then(ScalarTag::merging);
+        let tag = read_tag(tag, &spot)?.and_then(NodeTag::merging);
         let began = self.nodes;
-        self.stack.push(Open { node: Node { kind, place: spot, tag }, key: None, anchor, began, merged: Vec::new() });
+        self.stack.push(Open { node: Node { kind, spot, tag }, key: None, anchor, began, merged: Vec::new() });
         Ok(())
     }
 
     fn finish(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Diagnostic> {
-        self.nodes += if matches!(node.kind, Kind::Scalar { .. }) { 1 } else { size.max(1) };
-        if self.nodes > MAX_NODES {
-            let text = format!("the file comes to more than {MAX_NODES} values, copies by `*alias` included");
-            return Err(Diagnostic::error(text, Some(&node.place.place())));
+        self.count(1, &node.spot)?;
+        self.place(node, anchor, size)
+    }
+
+    fn count(&mut self, more: usize, spot: &Spot) -> Result<(), Diagnostic> {
+        self.nodes = self.nodes.saturating_add(more);
+        if self.nodes <= MAX_NODES {
+            return Ok(());
         }
+        let text = format!("the file comes to more than {MAX_NODES} values, copies by `*alias` included");
+        Err(Diagnostic::error(Code::Limit, text).at(spot))
+    }
+
+    fn place(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Diagnostic> {
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), size));
         }
@@ -142,13 +145,13 @@ impl Builder {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum ScalarTag {
+enum NodeTag {
     Reset,
     Override,
     Text,
 }
 
-impl ScalarTag {
+impl NodeTag {
     fn merging(self) -> Option<Tag> {
         match self {
             Self::Reset => Some(Tag::Reset),
@@ -158,34 +161,58 @@ impl ScalarTag {
     }
 }
 
-fn key_of(node: Node) -> Result<Key, Diagnostic> {
-    match node.kind {
-        Kind::Scalar { text, .. } => Ok(Key { name: text, place: node.place }),
-        _ => Err(Diagnostic::error("a key has to be a single value", Some(&node.place.place()))),
+fn read_tag(tag: Option<&granit_parser::Tag>, spot: &Spot) -> Result<Option<NodeTag>, Diagnostic> {
+    let Some(tag) = tag.map(ToString::to_string) else { return Ok(None) };
+    match tag.rsplit(['!', ':']).next().unwrap_or_default() {
+        "reset" => Ok(Some(NodeTag::Reset)),
+        "override" => Ok(Some(NodeTag::Override)),
+        "str" => Ok(Some(NodeTag::Text)),
+        "int" | "float" | "bool" | "null" | "map" | "seq" => Ok(None),
+        _ => Err(Diagnostic::error(Code::Syntax, format!("unknown tag `{tag}`"))
+            .at(spot)
+            .with_help("Compose knows `!reset` and `!override`")),
     }
 }
 
-fn insert(entries: &mut Vec<(Key, Node)>, key: Key, node: Node) -> Result<(), Diagnostic> {
-    if let Some((first, _)) = entries.iter().find(|(known, _)| known.name == key.name) {
-        let text = format!("mapping key `{}` is already defined at line {}", key.name, first.place.line);
-        return Err(Diagnostic::error(text, Some(&key.place.place())).with_help("remove one of the two"));
+fn key_of(node: Node) -> Result<Key, Diagnostic> {
+    let problem = match (node.kind, node.tag) {
+        (Kind::Scalar { text, plain: true }, _) if !matches!(Scalar::of_plain(&text), Scalar::Text(_)) => {
+            let what = Scalar::of_plain(&text).describe();
+            Diagnostic::error(Code::WrongType, format!("a key has to be a string: `{text}` is {what}"))
+                .on(&text)
+                .with_help(format!("put it in quotes: `\"{text}\"`"))
+        }
+        (Kind::Scalar { text, .. }, _) => return Ok(Key { name: text, spot: node.spot }),
+        _ => Diagnostic::error(Code::WrongType, "a key has to be a single value"),
+    };
+    Err(problem.at(&node.spot))
+}
+
+fn insert(entries: &mut Mapping, key: Key, node: Node) -> Result<(), Diagnostic> {
+    if let Some((first, _)) = entries.get_key_value(key.name.as_str()) {
+        let text = format!("mapping key `{}` is already defined at line {}", key.name, first.spot.line);
+        return Err(Diagnostic::error(Code::DuplicateKey, text)
+            .at(&key.spot)
+            .on(&key.name)
+            .with_note("first defined here", &first.spot)
+            .with_help("remove one of the two"));
     }
-    entries.push((key, node));
+    entries.insert(key, node);
     Ok(())
 }
 
-fn bring_in(entries: &mut Vec<(Key, Node)>, node: Node) -> Result<(), Diagnostic> {
+fn bring_in(entries: &mut Mapping, node: Node) -> Result<(), Diagnostic> {
     match node.kind {
         Kind::Mapping(more) => {
             for (key, value) in more {
-                if !entries.iter().any(|(known, _)| known.name == key.name) {
-                    entries.push((key, value));
-                }
+                entries.entry(key).or_insert(value);
             }
             Ok(())
         }
         Kind::Sequence(items) => items.into_iter().try_for_each(|item| bring_in(entries, item)),
-        Kind::Scalar { .. } => Err(Diagnostic::error("`<<` takes a mapping, or a list of mappings", Some(&node.place.place()))),
+        Kind::Scalar { .. } => {
+            Err(Diagnostic::error(Code::WrongType, "`<<` takes a mapping, or a list of mappings").at(&node.spot))
+        }
     }
 }
 
@@ -201,7 +228,7 @@ mod tests {
     fn reads_values_and_knows_where_they_are() {
         let nodes = parse("a:\n  b: [1, 'two', yes, 22:22, 0x1F]\n", Path::new("x.yaml")).unwrap();
         let list = nodes[0].get("a").unwrap().get("b").unwrap();
-        assert_eq!((list.place.line, list.place.column), (2, 6));
+        assert_eq!((list.spot.line, list.spot.column), (2, 6));
         assert_eq!(list.to_json(), serde_json::json!([1, "two", "yes", "22:22", 31]));
     }
 

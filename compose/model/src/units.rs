@@ -79,6 +79,55 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     (!text.is_empty()).then_some(total)
 }
 
+/// A duration that may be negative, in nanoseconds.
+pub(crate) fn signed_duration(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let nanoseconds = i64::try_from(duration(digits)?.as_nanos()).ok()?;
+    Some(sign * nanoseconds)
+}
+
+/// A duration as Compose prints it: `1h30m0s`, `1.5s`, `200ms`.
+pub(crate) fn duration_text(nanoseconds: i64) -> String {
+    let sign = if nanoseconds < 0 { "-" } else { "" };
+    let nanoseconds = nanoseconds.unsigned_abs();
+    let fraction = |unit: u64| {
+        let (whole, rest) = (nanoseconds / unit, nanoseconds % unit);
+        let digits = unit.ilog10() as usize;
+        let rest = format!("{rest:0>digits$}");
+        let rest = rest.trim_end_matches('0');
+        if rest.is_empty() { whole.to_string() } else { format!("{whole}.{rest}") }
+    };
+    match nanoseconds {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{sign}{nanoseconds}ns"),
+        1_000..1_000_000 => format!("{sign}{}µs", fraction(1_000)),
+        1_000_000..1_000_000_000 => format!("{sign}{}ms", fraction(1_000_000)),
+        _ => {
+            let minutes = nanoseconds / 60_000_000_000;
+            let rest = nanoseconds % 60_000_000_000;
+            let (whole, part) = (rest / 1_000_000_000, rest % 1_000_000_000);
+            let part = if part == 0 { String::new() } else { format!(".{}", format!("{part:0>9}").trim_end_matches('0')) };
+            match (minutes / 60, minutes % 60) {
+                (0, 0) => format!("{sign}{whole}{part}s"),
+                (0, minutes) => format!("{sign}{minutes}m{whole}{part}s"),
+                (hours, minutes) => format!("{sign}{hours}h{minutes}m{whole}{part}s"),
+            }
+        }
+    }
+}
+
+/// A boolean as Compose takes it from text.
+pub(crate) fn switch(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "y" | "yes" | "on" => Some(true),
+        "false" | "n" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
 /// A boolean, as text or not.
 pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {

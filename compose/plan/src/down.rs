@@ -180,7 +180,8 @@ fn remove_images(plan: &mut Plan, project: &Project, which: ImageRemoval, remove
         .services
         .values()
         .filter_map(|service| match (&service.image, which) {
-            (Some(image), ImageRemoval::All) => Some(image.clone()),
+            // A directory of the host is nobody's to remove.
+            (Some(image), ImageRemoval::All) => Some(image.clone()).filter(|image| !image.starts_with("rootfs:")),
             (Some(_), ImageRemoval::Local) => None,
             (None, _) => Some(format!("{}-{}", project.name, service.name)),
         })

@@ -130,7 +130,7 @@ impl PlanError {
             }
             Self::NamedReplicas { .. } => Some("remove `container_name`, or keep one replica".to_owned()),
             Self::ExternalMissing { kind, name, .. } => {
-                Some(format!("create the {kind} `{name}` first, or remove `external: true`"))
+                Some(format!("create it first: `rcompose {kind} create {name}`, or remove `external: true`"))
             }
             Self::NoContainer { service, .. } => Some(format!("`rcompose up {service}` creates it")),
             _ => None,

@@ -238,6 +238,8 @@ fn context(working_dir: &Path, text: &str) -> Result<ContextSource, String> {
 fn dockerfile(section: &Value, context: &ContextSource) -> DockerfileSource {
     match (section["dockerfile_inline"].as_str(), section["dockerfile"].as_str(), context) {
         (Some(text), _, _) => DockerfileSource::Inline(text.to_owned()),
+        // The usual name may be written in lower case, too.
+        (None, Some("Dockerfile"), _) => DockerfileSource::Default,
         (None, Some(path), ContextSource::Directory(folder)) => DockerfileSource::File(folder.join(path)),
         (None, Some(path), ContextSource::Git(_)) => DockerfileSource::InContext(path.to_owned()),
         (None, None, _) => DockerfileSource::Default,

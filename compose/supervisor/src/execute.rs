@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use petgraph::stable_graph::NodeIndex;
 use rcompose_engine::image::PullProgress;
-use rcompose_engine::network::{NetworkSpec, Pool};
+use rcompose_engine::network::NetworkSpec;
 use rcompose_engine::volume::VolumeSpec;
 use rcompose_engine::{Engine, EngineError};
 use rcompose_model::Project;
-use rcompose_model::project::{PullPolicy, RestartPolicy};
+use rcompose_model::project::{Network, PullPolicy, RestartPolicy};
 use rcompose_plan::{ContainerRef, Operation, Plan, fingerprint, labels};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -26,6 +26,7 @@ pub(crate) use request::apply;
 use crate::build;
 use crate::keep::blocking;
 use crate::messages::{ApplyRequest, BuildOptions, Event, Failure, ProgressStatus};
+use crate::resource;
 use crate::supervisor::Supervisor;
 use crate::translate::{self, Part};
 
@@ -126,10 +127,11 @@ impl Run {
                 self.build_image(service, reference, *missing, *pull).await
             }
             Operation::CreateNetwork { key, .. } => {
-                self.with_engine(self.network_spec(key)?, |engine, spec| {
-                    engine.networks().create(spec).map(drop).map_err(EngineError::from)
-                })
-                .await
+                let (spec, asked) = self.network(key)?;
+                for text in resource::network_without_effect(&spec, asked) {
+                    tell(&self.events, Event::Warning { text }).await;
+                }
+                self.with_engine(spec, |engine, spec| engine.networks().create(spec).map(drop).map_err(EngineError::from)).await
             }
             Operation::RemoveNetwork { name } => {
                 let removed = self.with_engine_raw(name.clone(), |engine, name| Ok(engine.networks().remove(&name)?)).await;
@@ -164,7 +166,9 @@ impl Run {
             Operation::StartContainer { container } => {
                 let id = self.id_of(container)?;
                 let policy = if self.is_one_off(&id) { RestartPolicy::No } else { self.policy(&container.service) };
-                keeper.start(&id, policy).await.map_err(|error| self.explain(container, &error))
+                keeper.start(&id, policy).await.map_err(|error| self.explain(container, &error))?;
+                self.warn_of_what_has_no_effect(container, id).await;
+                Ok(())
             }
             Operation::StopContainer { container, timeout } => {
                 let id = self.id_of(container)?;
@@ -309,34 +313,16 @@ impl Run {
         all
     }
 
-    fn network_spec(&self, key: &str) -> Result<NetworkSpec, Failure> {
+    fn network(&self, key: &str) -> Result<(NetworkSpec, &Network), Failure> {
         let network = self.project()?.networks.get(key).ok_or_else(|| Failure::text(format!("no network `{key}`")))?;
-        let option = |name: &str| network.driver_opts.get(&format!("com.docker.network.{name}"));
-        let flag = |name: &str| option(name).is_none_or(|value| value != "false");
-        Ok(NetworkSpec {
-            name: network.name.clone(),
-            driver: network.driver.clone(),
-            internal: network.internal,
-            masquerade: flag("bridge.enable_ip_masquerade"),
-            connected: flag("bridge.enable_icc"),
-            ipv4: network.enable_ipv4,
-            ipv6: network.enable_ipv6,
-            pools: network.ipam.iter().filter_map(|pool| pool_of(key, pool).transpose()).collect::<Result<_, _>>()?,
-            host_binding: option("bridge.host_binding_ipv4").and_then(|text| text.parse().ok()),
-            bridge_name: option("bridge.name").cloned(),
-            mtu: option("driver.mtu").and_then(|text| text.parse().ok()),
-            labels: self.own_labels(&network.labels, labels::NETWORK, key, fingerprint::network(network)),
-        })
+        let labels = self.own_labels(&network.labels, labels::NETWORK, key, fingerprint::network(network));
+        Ok((resource::network(network, labels)?, network))
     }
 
     fn volume_spec(&self, key: &str) -> Result<VolumeSpec, Failure> {
         let volume = self.project()?.volumes.get(key).ok_or_else(|| Failure::text(format!("no volume `{key}`")))?;
-        Ok(VolumeSpec {
-            name: volume.name.clone(),
-            labels: self.own_labels(&volume.labels, labels::VOLUME, key, fingerprint::volume(volume)),
-            options: volume.driver_opts.clone(),
-            anonymous: false,
-        })
+        let labels = self.own_labels(&volume.labels, labels::VOLUME, key, fingerprint::volume(volume));
+        Ok(resource::volume(volume, labels))
     }
 
     async fn create(&self, service: &str, part: Part<'_>, name: &str, replaces: Option<&ContainerRef>) -> Result<(), Failure> {
@@ -345,6 +331,13 @@ impl Run {
         let spec = translate::container(project, service, part, name).map_err(|error| Failure::of(&error))?;
         let inherits = replaces.and_then(|container| container.id.clone());
         self.with_engine((spec, inherits), |engine, (spec, inherits)| engine.create(spec, inherits.as_deref()).map(drop)).await
+    }
+
+    async fn warn_of_what_has_no_effect(&self, container: &ContainerRef, id: String) {
+        let engine = self.supervisor.engine.clone();
+        for text in blocking(move || Ok(engine.without_effect(&id))).await.unwrap_or_default() {
+            tell(&self.events, Event::Warning { text: format!("container {}: {text}", container.name) }).await;
+        }
     }
 
     fn id_of(&self, container: &ContainerRef) -> Result<String, Failure> {
@@ -382,23 +375,4 @@ impl Run {
 /// Seconds of a command line as a time; negative is for ever.
 pub(crate) fn seconds(timeout: Option<i64>) -> Option<Duration> {
     timeout.map(|seconds| u64::try_from(seconds).map_or(Duration::from_secs(u64::from(u32::MAX)), Duration::from_secs))
-}
-
-/// A pool of addresses, if it says which.
-fn pool_of(key: &str, pool: &rcompose_model::project::IpamPool) -> Result<Option<Pool>, Failure> {
-    let parse = |text: &Option<String>| {
-        let parsed = text.as_ref().map(|text| text.parse().map_err(|_| format!("network {key}: `{text}` is no subnet")));
-        parsed.transpose().map_err(Failure::text)
-    };
-    let (subnet, range) = (parse(&pool.subnet)?, parse(&pool.ip_range)?);
-    match subnet {
-        Some(subnet) => {
-            let reserved = pool.aux_addresses.values().copied().collect();
-            Ok(Some(Pool { subnet, range, gateway: pool.gateway, reserved }))
-        }
-        None if range.is_some() || pool.gateway.is_some() => {
-            Err(Failure::text(format!("network {key}: an `ip_range` or `gateway` needs its `subnet`")))
-        }
-        None => Ok(None),
-    }
 }

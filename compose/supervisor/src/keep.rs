@@ -87,6 +87,9 @@ struct Handle {
     gone: CancellationToken,
 }
 
+/// The status of an end that nobody saw.
+const UNKNOWN: i32 = 255;
+
 /// Keeps containers.
 pub(crate) struct Keeper {
     engine: Arc<Engine>,
@@ -135,9 +138,16 @@ impl Keeper {
         let containers = self.engine.list();
         for container in &containers {
             let id = container.record.id.as_str();
-            let kept = self.read(id);
+            let (kept, rebooted) = self.read(id).map_or((None, false), |(machine, rebooted)| (Some(machine), rebooted));
             match &container.state {
-                Found::Created | Found::Removing => {}
+                Found::Removing => {}
+                Found::Created => match kept {
+                    // Its record did not hear of the start any more; this one was on disk before.
+                    Some(machine) if rebooted && !matches!(machine.state, State::Ended { .. }) => {
+                        self.drive(id, machine, Some(Event::Ended { code: UNKNOWN, ran_for: Duration::ZERO }));
+                    }
+                    _ => {}
+                },
                 Found::Running => {
                     let mut machine = kept.unwrap_or_else(|| Machine::new(RestartPolicy::No, false));
                     if matches!(machine.state, State::Backoff { .. } | State::Ended { .. }) {
@@ -192,7 +202,8 @@ impl Keeper {
         // Before the start: whoever finds it running has to know what becomes of it.
         self.write(id, &machine);
         let (engine, owned) = (self.engine.clone(), id.to_owned());
-        let started = blocking(move || start(&engine, &owned)).await;
+        // The disk takes its time meanwhile: before anybody hears of the start, both records are there.
+        let (started, ()) = tokio::join!(blocking(move || start(&engine, &owned)), self.sync(id));
         match &started {
             Ok(_) => self.drive(id, machine, None),
             Err(error) => {
@@ -210,13 +221,16 @@ impl Keeper {
         // One that is not driven any more has ended.
         let _ = mailbox.send(Message::Stop { timeout, taken }).await;
         let _ = answer.await;
-        match status.wait_for(|status| status.has_ended() || status.stuck).await {
-            Ok(status) if status.stuck => Err(EngineError::Invalid {
-                container: self.engine.get(id)?.record.spec.name,
-                text: "it did not end within 10 s of being killed".to_owned(),
-            }),
-            _ => Ok(()),
+        // What was stopped by hand stays so, even if the power goes as soon as that was answered.
+        let ended = async { status.wait_for(|status| status.has_ended() || status.stuck).await.is_ok_and(|status| status.stuck) };
+        let (stuck, ()) = tokio::join!(ended, self.sync(id));
+        if !stuck {
+            return Ok(());
         }
+        Err(EngineError::Invalid {
+            container: self.engine.get(id)?.record.spec.name,
+            text: "it did not end within 10 s of being killed".to_owned(),
+        })
     }
 
     /// Sends a signal; one that ends a container for good cancels its policy.
@@ -306,12 +320,31 @@ impl Keeper {
         }
     }
 
-    fn read(&self, id: &str) -> Option<Machine> {
+    /// Has a container that a boot brings back on disk: what becomes of it, and its own record.
+    async fn sync(&self, id: &str) {
+        if self.read(id).is_none_or(|(machine, _)| machine.policy == RestartPolicy::No) {
+            return;
+        }
+        let (engine, path, owned) = (self.engine.clone(), self.path(id), id.to_owned());
+        let synced = blocking(move || {
+            if let Err(error) = rcompose_engine::sync_file(&path) {
+                tracing::warn!(%error, container = owned, "what becomes of a container may not outlive a loss of power");
+            }
+            engine.sync(&owned)
+        });
+        if let Err(error) = synced.await {
+            tracing::warn!(%error, container = id, "a container may not outlive a loss of power");
+        }
+    }
+
+    /// What was written down of a container, and whether that was before the last boot.
+    fn read(&self, id: &str) -> Option<(Machine, bool)> {
         let Kept { boot, mut machine } = serde_json::from_slice(&std::fs::read(self.path(id)).ok()?).ok()?;
-        if boot != self.boot {
+        let rebooted = boot != self.boot;
+        if rebooted {
             machine.after_boot();
         }
-        Some(machine)
+        Some((machine, rebooted))
     }
 
     /// Removes what was written down of containers that are gone.

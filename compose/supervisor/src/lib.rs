@@ -4,6 +4,7 @@
 //! api        the router, its messages             client     the other side of the socket
 //! observe    what exists, for the planner         execute    a plan, operation by operation
 //! translate  a service to a container             keep       a driver for each container
+//! resource   a network or volume to what is made
 //! service    the machine of a container: pure     restart    when it is started again
 //! health     whether it works                     build          images that services are built to
 //! ```
@@ -16,6 +17,7 @@ pub mod health;
 mod keep;
 mod logs;
 mod observe;
+mod resource;
 pub mod restart;
 mod role;
 mod service;

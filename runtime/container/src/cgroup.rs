@@ -4,6 +4,7 @@
 //! it, and removed by the monitor when the last one is gone.
 
 mod devices;
+mod freezer;
 mod hierarchy;
 mod limits;
 mod stats;
@@ -113,7 +114,7 @@ impl Cgroup {
     pub fn set_frozen(&self, frozen: bool) -> Result<(), CgroupError> {
         let Some(directory) = self.controller("freezer") else { return Ok(()) };
         if directory.controllers.is_empty() {
-            return write(&directory.path.join("cgroup.freeze"), if frozen { "1" } else { "0" });
+            return freezer::set(&directory.path, frozen);
         }
         let state = directory.path.join("freezer.state");
         let wanted = if frozen { "FROZEN" } else { "THAWED" };
@@ -175,6 +176,13 @@ impl Cgroup {
         let file = if directory.controllers.is_empty() { "memory.events" } else { "memory.oom_control" };
         let text = std::fs::read_to_string(directory.path.join(file)).unwrap_or_default();
         text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// Tells whether the kernel limits swap: it may be built without.
+    pub fn limits_swap(&self) -> bool {
+        let Some(directory) = self.controller("memory") else { return false };
+        let file = if directory.controllers.is_empty() { "memory.swap.max" } else { "memory.memsw.limit_in_bytes" };
+        directory.path.join(file).exists()
     }
 
     /// What it uses now.

@@ -109,6 +109,11 @@ impl Container {
         Ok(self.cgroup()?.map(|cgroup| cgroup.stats()).unwrap_or_default())
     }
 
+    /// Tells whether a limit of its swap is kept by the kernel.
+    pub fn limits_swap(&self) -> Result<bool, CgroupError> {
+        Ok(self.cgroup()?.is_some_and(|cgroup| cgroup.limits_swap()))
+    }
+
     /// Its processes, in the order of their numbers.
     pub fn processes(&self) -> Result<Vec<Process>, CgroupError> {
         let mut numbers = self.cgroup()?.map(|cgroup| cgroup.processes()).unwrap_or_default();

@@ -33,7 +33,7 @@ use rcompose_sys::namespace::{self, Kinds};
 use rustix::process::Pid;
 
 pub use channel::{Channel, StartError};
-pub use mounts::SUBPATH;
+pub use mounts::{NAMESPACE, SUBPATH};
 use seccomp::{Filter, SeccompError};
 
 use crate::rootfs::Rootfs;
@@ -164,7 +164,7 @@ pub fn prepare(spec: Spec, bundle: &Path, rootfs: Rootfs) -> Result<Prepared, In
         return Err(invalid("sysctls of the network: the namespace that is joined is the host's"));
     }
     let root = bundle.join(&root.path);
-    let trees = mounts::open_propagating(&spec.mounts)?;
+    let trees = mounts::open_elsewhere(&spec.mounts)?;
     Ok(Prepared { confinement, joined, trees, new, root, rootfs, spec })
 }
 

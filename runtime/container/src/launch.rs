@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rcompose_sys::error::Context;
-use rcompose_sys::mount::{self, MountAttributes};
+use rcompose_sys::mount::{self, Change};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::mount::{OpenTreeFlags, open_tree};
 use serde::{Deserialize, Serialize};
@@ -225,8 +225,7 @@ fn seal(program: &Path) -> rcompose_sys::Result<OwnedFd> {
     let path = std::fs::canonicalize(program).during("readlink", || format!("{program:?}"))?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let sealed = open_tree(rustix::fs::CWD, &path, flags).during("open_tree", || format!("{path:?}, OPEN_TREE_CLONE"));
-    let read_only = MountAttributes { set: mount::READ_ONLY, ..MountAttributes::default() };
-    let sealed = sealed.and_then(|tree| mount::set_attributes(&tree, read_only, false).map(|()| tree));
+    let sealed = sealed.and_then(|tree| mount::change(&tree, Change::read_only(false)).map(|()| tree));
     // Without the right to mount (rootless), or before Linux 5.12.
     sealed.or_else(|_| sealed_copy(&path))
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rcompose_container::init::SUBPATH;
 use rcompose_container::init::capabilities;
+use rcompose_container::init::{NAMESPACE as MOUNT_NAMESPACE, SUBPATH};
 use rcompose_container::spec::{
     Capabilities, Cpu, DeviceRule, Linux, Memory, Mount, Namespace as SpecNamespace, NamespaceKind, Pids, Process, Resources,
     Rlimit, Root, Seccomp as SpecSeccomp, Spec, User,
@@ -201,7 +201,14 @@ fn mounts(container: &ContainerSpec, around: &Surroundings<'_>) -> Result<Vec<Mo
     ];
     match container.namespaces.ipc {
         Namespace::Host => mounts.push(bind("/dev/shm".into(), "/dev/shm", &["bind"])),
-        _ => mounts.push(mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", &shm])),
+        // Segments with a name are files there: they are shared with those that have none.
+        Namespace::Container(_) => {
+            let of_owner =
+                around.joined.iter().find(|(kind, _)| *kind == NamespaceKind::Ipc).map(|(_, path)| path.with_file_name("mnt"));
+            let namespace = format!("{MOUNT_NAMESPACE}{}", of_owner.unwrap_or_default().display());
+            mounts.push(bind("/dev/shm".into(), "/dev/shm", &["bind", "nosuid", "noexec", "nodev", &namespace]));
+        }
+        Namespace::Private => mounts.push(mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", &shm])),
     }
     mounts.extend(
         around.view.binds.iter().map(|(source, target)| bind(source.clone(), target, &["rbind", "ro", "nosuid", "rprivate"])),

@@ -3,6 +3,7 @@
 mod adopt;
 mod connect;
 mod create;
+mod effect;
 mod exec;
 mod files;
 mod host;
@@ -224,10 +225,11 @@ impl Engine {
             (_, true) => State::Removing,
             (Some(_), false) => State::Running,
             (None, false) => match (record.started_at, &record.failure) {
-                (_, Some((code, _))) => {
+                // Also when a first start failed: it never ran.
+                (None, _) => State::Created,
+                (Some(_), Some((code, _))) => {
                     State::Exited(ExitRecord { code: *code, oom_killed: false, finished_at: record.failed_at, ran_for: 0 })
                 }
-                (None, None) => State::Created,
                 (Some(_), None) => {
                     State::Exited(ExitRecord::read(&entry.paths.exit()).unwrap_or_else(|| ExitRecord::unknown(now())))
                 }

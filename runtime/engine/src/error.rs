@@ -79,6 +79,9 @@ pub enum EngineError {
     /// Volumes.
     #[error(transparent)]
     Volume(#[from] VolumeError),
+    /// A volume that is there, and was made of something else.
+    #[error("volume {0} exists already, with other options")]
+    VolumeDiffers(String),
     /// A volume that containers use.
     #[error("volume {name} is in use by {}", users.join(", "))]
     VolumeInUse {

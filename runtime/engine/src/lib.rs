@@ -20,6 +20,6 @@ pub use rcompose_container::logs;
 pub use rcompose_container::{ExitRecord, Process, cgroup, frame, launch};
 pub use rcompose_image as image;
 pub use rcompose_network as network;
-pub use rcompose_sys::atomic::{random_hex, write_file_relaxed as write_file};
+pub use rcompose_sys::atomic::{random_hex, sync_file, write_file_relaxed as write_file};
 pub use rcompose_sys::process::{boot_id, parse_signal, trim_memory};
 pub use rcompose_volume as volume;

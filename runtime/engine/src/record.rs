@@ -55,6 +55,12 @@ impl Record {
         rcompose_sys::atomic::write_file_relaxed(&directory.join("container.json"), &json, 0o600)
     }
 
+    /// Has what was written last on disk.
+    pub(crate) fn sync(directory: &Path) -> rcompose_sys::Result<()> {
+        rcompose_sys::atomic::sync_file(&directory.join("container.json"))?;
+        rcompose_sys::atomic::sync_directory(directory.parent().unwrap_or(directory))
+    }
+
     pub(crate) fn read(directory: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(directory.join("container.json")).ok()?).ok()
     }

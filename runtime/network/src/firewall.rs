@@ -1,7 +1,7 @@
 //! The firewall: one table of ours, written anew as a whole in one transaction whenever it changes.
 //!
 //! Writing it whole makes it repair itself, and a reader of `nft list ruleset` finds the same order each time. Tables of others
-//! are never touched.
+//! are never touched; when somebody flushes ours, it is written again ([`watch`]).
 //!
 //! ```text
 //! table inet rcompose-<root>
@@ -15,14 +15,19 @@
 //! Bridges route packets of 127.0.0.0/8, because the host's own loopback reaches published ports: whatever else the kernel would
 //! have thrown away for being of that net, `guard` throws away.
 
+mod flows;
 mod nft;
+mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rcompose_sys::Error;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::netlink::Connection;
 use nft::{Chain, Hook, Rule, Table};
 
 /// Transport of a published port.
@@ -67,17 +72,85 @@ pub(crate) struct Forward {
     pub(crate) container_port: u16,
 }
 
-/// Writes the table, or removes it when there is nothing to write.
-pub(crate) fn apply(table: &str, bridges: &[Bridge], forwards: &[Forward]) -> Result<(), Error> {
-    if bridges.is_empty() {
-        return nft::remove(table);
+/// The table of one data root, and what is to be in it.
+#[derive(Clone)]
+pub(crate) struct Firewall {
+    name: String,
+    /// As it was written last; held while it is written.
+    wanted: Arc<Mutex<Wanted>>,
+}
+
+#[derive(Default)]
+struct Wanted {
+    bridges: Vec<Bridge>,
+    forwards: Vec<Forward>,
+    /// Let go after a failure, when what is still unread of it could be taken for another answer.
+    connection: Option<Connection>,
+}
+
+impl Firewall {
+    /// Nothing is written yet.
+    pub(crate) fn new(name: String) -> Self {
+        Self { name, wanted: Arc::default() }
     }
-    let guard = Chain { name: "guard", kind: "filter", hook: Hook::Prerouting, priority: -150, rules: guard(bridges, forwards) };
-    let from_outside = Chain { name: "publish", kind: "nat", hook: Hook::Prerouting, priority: -100, rules: publish(forwards) };
-    let from_here = Chain { name: "local", kind: "nat", hook: Hook::Output, priority: -100, rules: publish(forwards) };
-    let leave = Chain { name: "leave", kind: "nat", hook: Hook::Postrouting, priority: 100, rules: leave(bridges) };
-    let pass = Chain { name: "pass", kind: "filter", hook: Hook::Forward, priority: 0, rules: pass(bridges) };
-    nft::replace(&Table { name: table, chains: vec![guard, from_outside, from_here, leave, pass] })
+
+    /// Writes the table, or removes it when there is nothing to write.
+    pub(crate) fn apply(&self, bridges: Vec<Bridge>, forwards: Vec<Forward>) -> Result<(), Error> {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        (wanted.bridges, wanted.forwards) = (bridges, forwards);
+        let table = wanted.table(&self.name);
+        let empty = wanted.bridges.is_empty();
+        wanted.talk(|connection| match empty {
+            true => nft::remove(connection, &self.name),
+            false => nft::replace(connection, &table),
+        })
+    }
+
+    /// Writes the table again if rules of it are missing; tells whether they were.
+    pub(crate) fn repair(&self) -> Result<bool, Error> {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if wanted.bridges.is_empty() {
+            return Ok(false);
+        }
+        let table = wanted.table(&self.name);
+        wanted.talk(|connection| {
+            let missing = nft::count_rules(connection, &self.name)? < table.rules();
+            if missing {
+                nft::replace(connection, &table)?;
+            }
+            Ok(missing)
+        })
+    }
+}
+
+impl Firewall {
+    /// Has what is sent to these UDP ports already take the way that the table says now.
+    pub(crate) fn forget_flows(&self, ports: &[u16]) -> Result<(), Error> {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.talk(|connection| flows::forget(connection, ports))
+    }
+}
+
+impl Wanted {
+    fn talk<T>(&mut self, about: impl FnOnce(&mut Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let mut connection = self.connection.take().map_or_else(nft::connect, Ok)?;
+        let answer = about(&mut connection)?;
+        self.connection = Some(connection);
+        Ok(answer)
+    }
+
+    fn table<'a>(&self, name: &'a str) -> Table<'a> {
+        let Self { bridges, forwards, .. } = self;
+        let chain = |name, kind, hook, priority, rules| Chain { name, kind, hook, priority, rules };
+        let chains = vec![
+            chain("guard", "filter", Hook::Prerouting, -150, guard(bridges, forwards)),
+            chain("publish", "nat", Hook::Prerouting, -100, publish(forwards)),
+            chain("local", "nat", Hook::Output, -100, publish(forwards)),
+            chain("leave", "nat", Hook::Postrouting, 100, leave(bridges)),
+            chain("pass", "filter", Hook::Forward, 0, pass(bridges)),
+        ];
+        Table { name, chains }
+    }
 }
 
 /// Has names asked of 127.0.0.11 answered by a socket on another port of it, in this thread's network namespace. Port 53
@@ -87,7 +160,13 @@ pub(crate) fn redirect_names(udp: u16, tcp: u16) -> Result<(), Error> {
     let rule = |protocol, port| Rule::new().destination(RESOLVER).destination_port(protocol, 53).dnat(RESOLVER, port);
     let rules = vec![rule(Protocol::Udp, udp), rule(Protocol::Tcp, tcp)];
     let chain = Chain { name: "names", kind: "nat", hook: Hook::Output, priority: -100, rules };
-    nft::replace(&Table { name: "rcompose-names", chains: vec![chain] })
+    let table = Table { name: "rcompose-names", chains: vec![chain] };
+    let mut connection = nft::connect()?;
+    match nft::create(&mut connection, &table) {
+        // That of an earlier supervisor. To replace it takes longer.
+        Err(error) if error.errno() == Errno::EXIST => nft::replace(&mut nft::connect()?, &table),
+        other => other,
+    }
 }
 
 fn loopback() -> IpNet {

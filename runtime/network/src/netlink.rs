@@ -131,6 +131,11 @@ impl Connection {
         Ok(Self { socket })
     }
 
+    /// Its socket, for those who listen only.
+    pub(crate) fn into_socket(self) -> Socket {
+        self.socket
+    }
+
     /// Sends messages at once and waits until each that wants it has been answered; the first refusal is the error.
     pub(crate) fn transact(&mut self, messages: Vec<Message>) -> Result<(), Error> {
         let abouts: Vec<String> = messages.iter().map(|message| message.about.clone()).collect();

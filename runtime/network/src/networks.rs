@@ -32,7 +32,7 @@ pub use record::{Network, NetworkSpec, Pool, PublishedPort, Subnet};
 pub use request::{AttachRequest, Attached, EndpointRequest, PortRequest};
 
 use crate::dns::Zone;
-use crate::firewall::{self, Bridge, Forward};
+use crate::firewall::{Bridge, Firewall, Forward};
 use crate::link;
 use error::kernel;
 use record::EndpointRecord;
@@ -65,6 +65,7 @@ pub struct Networks {
     config: Config,
     state: Mutex<State>,
     zone: Zone,
+    firewall: Firewall,
     runtime: tokio::runtime::Handle,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -92,14 +93,14 @@ impl Networks {
             endpoints: record::endpoints(&config.data_dir),
             ..State::default()
         };
-        Ok(Self {
-            config,
-            state: Mutex::new(state),
-            zone: Zone::default(),
-            runtime,
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        })
+        let (firewall, stop, tasks) =
+            (Firewall::new(format!("rcompose-{}", config.root)), CancellationToken::new(), TaskTracker::new());
+        match firewall.watch(stop.child_token()) {
+            Ok(watching) => drop(tasks.spawn_on(watching, &runtime)),
+            // Without nftables there is no network either, and whoever wants one is told so.
+            Err(error) => tracing::debug!(%error, "changes of the firewall by others are not noticed"),
+        }
+        Ok(Self { config, state: Mutex::new(state), zone: Zone::default(), firewall, runtime, tasks, stop })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -180,11 +181,9 @@ impl Networks {
             masquerade: network.spec.masquerade,
             connected: network.spec.connected,
         };
-        let bridges: Vec<Bridge> = state.networks.values().map(bridge).collect();
+        let bridges = state.networks.values().map(bridge).collect();
         let forwards: Vec<Forward> = state.endpoints.values().flat_map(EndpointRecord::forwards).collect();
-        kernel(firewall::apply(&format!("rcompose-{}", self.config.root), &bridges, &forwards), || {
-            "write the firewall".to_owned()
-        })
+        kernel(self.firewall.apply(bridges, forwards), || "write the firewall".to_owned())
     }
 
     /// Ends every server; the kernel's part stays, for the next supervisor.

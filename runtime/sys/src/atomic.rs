@@ -64,6 +64,13 @@ fn write_all(file: &OwnedFd, mut content: &[u8], path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Has a file that was written relaxed on disk, under its name.
+pub fn sync_file(path: &Path) -> Result<()> {
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).during("open", || format!("{path:?}"))?;
+    rustix::fs::fsync(&file).during("fsync", || format!("{path:?}"))?;
+    sync_directory(path.parent().unwrap_or(Path::new("/")))
+}
+
 /// Has the entries of a directory on disk.
 pub fn sync_directory(directory: &Path) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -242,7 +249,8 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("state.json");
         write_file(&path, b"one", 0o600).unwrap();
-        write_file(&path, b"two", 0o600).unwrap();
+        write_file_relaxed(&path, b"two", 0o600).unwrap();
+        sync_file(&path).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }

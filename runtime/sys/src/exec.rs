@@ -3,13 +3,44 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd};
 
+use rustix::io::Errno;
+
+use crate::error::Context;
 use crate::{Error, Result};
 
 /// Marks every descriptor from `first` on close-on-exec.
+///
+/// For processes of one thread: before Linux 5.11 one descriptor is marked after another.
 pub fn close_on_exec_from(first: u32) -> Result<()> {
     // SAFETY: CLOSE_RANGE_CLOEXEC closes nothing now; it only sets a flag on descriptors that may exist.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-    if done == 0 { Ok(()) } else { Err(Error::last("close_range", format!("{first}, ~0, CLOSE_RANGE_CLOEXEC"))) }
+    let error = || Error::last("close_range", format!("{first}, ~0, CLOSE_RANGE_CLOEXEC"));
+    unless_too_old(done, error, || {
+        // SAFETY: as above; a number that is not open any more is refused with EBADF.
+        each_open(first, |number| unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })
+    })
+}
+
+/// Takes another way when the kernel lacks the call (`ENOSYS`) or its flag (`EINVAL`).
+fn unless_too_old(done: libc::c_long, error: impl Fn() -> Error, otherwise: impl FnOnce() -> Result<()>) -> Result<()> {
+    if done == 0 {
+        return Ok(());
+    }
+    match error() {
+        error if matches!(error.errno(), Errno::NOSYS | Errno::INVAL) => otherwise(),
+        error => Err(error),
+    }
+}
+
+/// Calls `act` with every number from `first` on that is open. The one by which they are listed is gone by then.
+fn each_open(first: u32, act: impl Fn(libc::c_int) -> libc::c_int) -> Result<()> {
+    const OPEN: &str = "/proc/self/fd";
+    let entries = std::fs::read_dir(OPEN).during("open", || OPEN.to_owned())?;
+    let numbers: Vec<libc::c_int> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| u32::try_from(*number).is_ok_and(|number| number >= first)) {
+        act(number);
+    }
+    Ok(())
 }
 
 /// Puts every signal back to its default action and unblocks all.
@@ -71,5 +102,7 @@ pub fn ignore_sigpipe() {
 pub fn close_from(first: u32) -> Result<()> {
     // SAFETY: the caller owns the whole process and goes on with nothing but the standard three, see above.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
-    if done == 0 { Ok(()) } else { Err(Error::last("close_range", format!("{first}, ~0, 0"))) }
+    let error = || Error::last("close_range", format!("{first}, ~0, 0"));
+    // SAFETY: as above.
+    unless_too_old(done, error, || each_open(first, |number| unsafe { libc::close(number) }))
 }

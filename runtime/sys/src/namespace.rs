@@ -42,3 +42,17 @@ pub fn unshare(kinds: Kinds) -> Result<()> {
     let done = unsafe { libc::unshare(kinds.0) };
     if done == 0 { Ok(()) } else { Err(Error::last("unshare", format!("{:#x}", kinds.0))) }
 }
+
+/// Runs `work` on a thread of its own that sees the mounts of a namespace, from its root.
+pub fn run_with_mounts_of<T: Send>(target: impl AsFd + Send + Sync, work: impl FnOnce() -> T + Send) -> Result<T> {
+    crate::netns::on_thread(move || {
+        // Root and working directory are this thread's alone from here on, or the kernel refuses.
+        // SAFETY: as in `unshare`; CLONE_FS concerns paths, on which no Rust value depends.
+        let done = unsafe { libc::unshare(libc::CLONE_FS) };
+        if done != 0 {
+            return Err(Error::last("unshare", "CLONE_FS"));
+        }
+        enter(&target, Kinds::MOUNT)?;
+        Ok(work())
+    })
+}

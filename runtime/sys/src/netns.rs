@@ -68,7 +68,7 @@ fn own_namespace() -> Result<OwnedFd> {
 }
 
 /// The thread ends with the work, so no other work ever runs in a namespace that it did not choose.
-fn on_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub(crate) fn on_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(256 * 1024).spawn_scoped(scope, work);
         let thread = thread.during("clone", || "a thread".to_owned())?;

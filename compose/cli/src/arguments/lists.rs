@@ -64,35 +64,6 @@ pub(crate) struct Logs {
 }
 
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
-pub(crate) struct Config {
-    /// `yaml` or `json`
-    #[arg(long, default_value = "yaml", value_parser = ["yaml", "json"])]
-    pub(crate) format: String,
-    /// Only check
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-    /// Names of services
-    #[arg(long)]
-    pub(crate) services: bool,
-    /// Names of volumes
-    #[arg(long)]
-    pub(crate) volumes: bool,
-    /// Names of networks
-    #[arg(long)]
-    pub(crate) networks: bool,
-    /// Names of profiles
-    #[arg(long)]
-    pub(crate) profiles: bool,
-    /// Images
-    #[arg(long)]
-    pub(crate) images: bool,
-    /// Fingerprints of services; `*` is all
-    #[arg(long, value_name = "SERVICE,...")]
-    pub(crate) hash: Option<String>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Images {
     pub(crate) services: Vec<String>,
     /// Only ids

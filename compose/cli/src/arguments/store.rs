@@ -80,6 +80,8 @@ pub(crate) enum ArchiveFormat {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Network {
+    /// Make a network that belongs to no project: the files say `external: true` of it
+    Create(CreateNetwork),
     /// List networks
     #[command(visible_alias = "list")]
     Ls(List),
@@ -96,8 +98,55 @@ pub(crate) enum Network {
     },
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CreateNetwork {
+    /// Name
+    pub(crate) name: String,
+    /// Only `bridge`
+    #[arg(short, long, default_value = "bridge")]
+    pub(crate) driver: String,
+    /// Label
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// Option of the driver, as com.docker.network.driver.mtu=1400
+    #[arg(short, long = "opt", value_name = "KEY=VALUE")]
+    pub(crate) options: Vec<String>,
+    /// Addresses, one range a family; chosen if not given
+    #[arg(long = "subnet", value_name = "CIDR")]
+    pub(crate) subnets: Vec<ipnet::IpNet>,
+    /// The host's address in a subnet; its first if not given
+    #[arg(long = "gateway", value_name = "ADDRESS", requires = "subnets")]
+    pub(crate) gateways: Vec<std::net::IpAddr>,
+    /// Part of a subnet from which containers get theirs
+    #[arg(long = "ip-range", value_name = "CIDR", requires = "subnets")]
+    pub(crate) ranges: Vec<ipnet::IpNet>,
+    /// No way out of the host
+    #[arg(long)]
+    pub(crate) internal: bool,
+    /// IPv6 too
+    #[arg(long)]
+    pub(crate) ipv6: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateVolume {
+    /// Name; one is made up if not given
+    pub(crate) name: Option<String>,
+    /// Only `local`
+    #[arg(short, long, default_value = "local")]
+    pub(crate) driver: String,
+    /// Label
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// Option of the driver: `type`, `o`, `device`
+    #[arg(short, long = "opt", value_name = "KEY=VALUE")]
+    pub(crate) options: Vec<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Volume {
+    /// Make a volume that belongs to no project: the files say `external: true` of it
+    Create(CreateVolume),
     /// List volumes
     #[command(visible_alias = "list")]
     Ls(List),

@@ -1,8 +1,13 @@
 //! `config`.
 
+mod origin;
+mod variables;
+
 use std::collections::BTreeSet;
 
-use rcompose_model::Severity;
+use rcompose_model::emit::{self, Dollars};
+use rcompose_model::node::{Key, Node};
+use rcompose_model::{HostFiles, LoadRequest, Model, Without};
 
 use crate::arguments::Config;
 use crate::error::CommandError;
@@ -11,38 +16,111 @@ use crate::output;
 use crate::settings::World;
 
 pub(crate) fn config(world: &World, arguments: &Config) -> Result<Exit, CommandError> {
-    let loaded = world.load(&[]);
-    let (Some(project), Some(tree)) = (loaded.project, loaded.tree) else {
-        return Err(CommandError::Files(loaded.diagnostics));
+    if arguments.hash.is_some() {
+        return hashes(world, arguments);
+    }
+    let text = match shown(world, arguments)? {
+        _ if arguments.quiet => return Ok(Exit::Success),
+        text => text,
     };
-    loaded.diagnostics.iter().filter(|problem| problem.severity == Severity::Warning).for_each(output::warn);
-    let names = |names: Vec<String>| names.into_iter().map(|name| format!("{name}\n")).collect::<String>();
-    let text = if arguments.quiet {
-        String::new()
-    } else if arguments.services {
-        names(project.services.keys().cloned().collect())
+    match &arguments.output {
+        Some(path) if !text.is_empty() => std::fs::write(path, text)
+            .map_err(|source| CommandError::System { doing: format!("write {}", path.display()), source })?,
+        _ => output::print(&text)?,
+    }
+    Ok(Exit::Success)
+}
+
+fn shown(world: &World, arguments: &Config) -> Result<String, CommandError> {
+    if arguments.variables {
+        return variables::variables(world, arguments);
+    }
+    let model = load(world, arguments, arguments.no_interpolate)?;
+    let names = |section: &str| lines(entries(&model.tree, section).map(|(key, _)| key.name.clone()));
+    Ok(if arguments.services {
+        names("services")
     } else if arguments.volumes {
-        names(project.volumes.keys().cloned().collect())
+        names("volumes")
     } else if arguments.networks {
-        names(project.networks.keys().cloned().collect())
+        names("networks")
+    } else if arguments.models {
+        lines(entries(&model.tree, "models").filter_map(|(_, node)| node.get("model")?.text().map(str::to_owned)))
     } else if arguments.profiles {
-        let profiles: BTreeSet<String> = project.services.values().flat_map(|service| service.profiles.clone()).collect();
-        names(profiles.into_iter().collect())
+        profiles(&model)
     } else if arguments.images {
-        names(project.services.values().filter_map(|service| rcompose_plan::image_name(&project, service)).collect())
-    } else if let Some(wanted) = &arguments.hash {
-        let wanted: Vec<&str> = wanted.split(',').collect();
-        let hashed = project.services.values().filter(|service| wanted.contains(&"*") || wanted.contains(&service.name.as_str()));
-        hashed.map(|service| format!("{} {}\n", service.name, service.config_hash)).collect()
+        lines(entries(&model.tree, "services").map(|(key, service)| image(&model.name, key, service)))
+    } else if arguments.environment {
+        lines(model.variables.iter().map(|(name, variable)| format!("{name}={}", variable.value)))
+    } else if arguments.origin {
+        origin::text(&model)
     } else {
-        let mut json = tree.to_json();
-        json["name"] = serde_json::Value::String(project.name.clone());
-        if arguments.format == "json" {
-            format!("{json:#}\n")
-        } else {
-            serde_yaml::to_string(&json).map_err(|error| CommandError::Usage(error.to_string()))?
+        let dollars = if arguments.no_interpolate { Dollars::AsIs } else { Dollars::Escaped };
+        match arguments.format.as_deref() {
+            Some("json") => emit::json(&model.tree, dollars),
+            _ => emit::yaml(&model.tree, dollars),
         }
+    })
+}
+
+/// Loads the model with what the flags leave out; warnings are shown.
+fn load(world: &World, arguments: &Config, no_interpolation: bool) -> Result<Model, CommandError> {
+    let listing = arguments.services || arguments.volumes || arguments.networks || arguments.models || arguments.profiles;
+    let request = LoadRequest {
+        without: Without {
+            interpolation: no_interpolation,
+            normalization: arguments.no_normalize,
+            path_resolution: arguments.no_path_resolution,
+            env_resolution: arguments.no_env_resolution,
+            env_files: listing,
+            consistency: arguments.no_consistency,
+            validation: arguments.variables,
+        },
+        only_named: true,
+        // Lists are of the whole project.
+        ..world.request(if listing && !arguments.profiles { &[] } else { &arguments.services_wanted })
     };
-    output::print(&text)?;
+    let (model, problems) = rcompose_model::load_model(&request, &HostFiles);
+    match model {
+        Some(model) => {
+            world.problems.warn(&problems);
+            Ok(model)
+        }
+        None => Err(CommandError::Files(problems)),
+    }
+}
+
+fn entries<'a>(tree: &'a Node, section: &str) -> impl Iterator<Item = (&'a Key, &'a Node)> {
+    tree.get(section).and_then(Node::mapping).into_iter().flatten()
+}
+
+fn lines(items: impl Iterator<Item = String>) -> String {
+    items.map(|item| format!("{item}\n")).collect()
+}
+
+fn profiles(model: &Model) -> String {
+    let services = entries(&model.tree, "services").map(|(_, service)| service).chain(model.disabled.values());
+    let own = |service: &Node| -> Vec<String> {
+        let items = service.get("profiles").and_then(Node::items).unwrap_or_default();
+        items.iter().filter_map(|item| item.text().map(str::to_owned)).collect()
+    };
+    lines(services.flat_map(own).collect::<BTreeSet<String>>().into_iter())
+}
+
+fn image(project: &str, key: &Key, service: &Node) -> String {
+    match service.get("image").and_then(Node::text).filter(|image| !image.is_empty()) {
+        Some(image) => image.to_owned(),
+        None => format!("{project}-{}", key.name),
+    }
+}
+
+/// Fingerprints are of the typed model: they say what a container is made from.
+fn hashes(world: &World, arguments: &Config) -> Result<Exit, CommandError> {
+    let project = world.project(&[])?;
+    let wanted: Vec<&str> = arguments.hash.as_deref().unwrap_or("*").split(',').collect();
+    if let Some(name) = wanted.iter().find(|name| **name != "*" && !project.services.contains_key(**name)) {
+        return Err(CommandError::Usage(format!("no such service: {name}")));
+    }
+    let hashed = project.services.values().filter(|service| wanted.contains(&"*") || wanted.contains(&service.name.as_str()));
+    output::print(&lines(hashed.map(|service| format!("{} {}", service.name, service.config_hash))))?;
     Ok(Exit::Success)
 }

@@ -1,12 +1,13 @@
 //! `network`.
 
+use rcompose_model::project::IpamPool;
 use rcompose_supervisor::client::Client;
 use rcompose_supervisor::messages::{Removed, ResourceSummary};
 use serde_json::json;
 
 use super::filter::Filters;
-use super::{change_nothing_in_dry_runs, described, inspect, joined, remove_named, show_removed};
-use crate::arguments::{List, Network};
+use super::{change_nothing_in_dry_runs, described, inspect, joined, pairs, remove_named, show_created, show_removed};
+use crate::arguments::{CreateNetwork, List, Network};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::words::short_id;
@@ -14,9 +15,10 @@ use crate::output::{self, Format, Listing, Row};
 use crate::settings::World;
 
 pub(crate) async fn network(world: &World, command: Network) -> Result<Exit, CommandError> {
-    change_nothing_in_dry_runs(world, matches!(command, Network::Rm(_) | Network::Prune { .. }))?;
+    change_nothing_in_dry_runs(world, matches!(command, Network::Create(_) | Network::Rm(_) | Network::Prune { .. }))?;
     let mut client = Client::connect(&world.supervisor).await?;
     match command {
+        Network::Create(arguments) => create(&mut client, arguments).await,
         Network::Ls(arguments) => list(&mut client, &arguments).await,
         Network::Rm(arguments) => remove_named(&mut client, "/v1/networks/remove", arguments).await,
         Network::Inspect(arguments) => {
@@ -25,6 +27,34 @@ pub(crate) async fn network(world: &World, command: Network) -> Result<Exit, Com
         }
         Network::Prune { force } => prune(&mut client, force).await,
     }
+}
+
+async fn create(client: &mut Client, arguments: CreateNetwork) -> Result<Exit, CommandError> {
+    let CreateNetwork { subnets, mut gateways, mut ranges, .. } = arguments;
+    // Each belongs to the subnet that it lies in.
+    let mut pool = |subnet: ipnet::IpNet| IpamPool {
+        subnet: Some(subnet.to_string()),
+        gateway: gateways.iter().position(|gateway| subnet.contains(gateway)).map(|index| gateways.remove(index)),
+        ip_range: ranges.iter().position(|range| subnet.contains(range)).map(|index| ranges.remove(index).to_string()),
+        ..IpamPool::default()
+    };
+    let ipam = subnets.into_iter().map(&mut pool).collect();
+    let stray = gateways.iter().map(ToString::to_string).chain(ranges.iter().map(ToString::to_string)).next();
+    if let Some(stray) = stray {
+        return Err(CommandError::Usage(format!("{stray} lies in no `--subnet`")));
+    }
+    let network = rcompose_model::project::Network {
+        name: arguments.name,
+        driver: arguments.driver,
+        driver_opts: pairs(&arguments.options),
+        internal: arguments.internal,
+        enable_ipv4: true,
+        enable_ipv6: arguments.ipv6,
+        ipam,
+        labels: pairs(&arguments.labels),
+        ..rcompose_model::project::Network::default()
+    };
+    show_created(&client.post("/v1/networks/create", &network).await?)
 }
 
 async fn list(client: &mut Client, arguments: &List) -> Result<Exit, CommandError> {

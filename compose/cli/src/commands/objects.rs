@@ -1,7 +1,7 @@
 //! What the commands on images, networks and volumes have in common.
 
 use rcompose_supervisor::client::{Client, ClientError};
-use rcompose_supervisor::messages::{Failure, Named, Removed, ResourceSummary};
+use rcompose_supervisor::messages::{Created, Failure, Named, Removed, ResourceSummary};
 use serde_json::Value;
 
 use crate::arguments::Remove;
@@ -67,6 +67,22 @@ pub(super) async fn remove_named(client: &mut Client, path: &str, arguments: Rem
         }
     }
     Ok(exit)
+}
+
+/// `KEY=VALUE`s of a command line; a key alone has no value.
+pub(super) fn pairs(words: &[String]) -> std::collections::BTreeMap<String, String> {
+    let pair = |word: &String| {
+        let (key, value) = word.split_once('=').unwrap_or((word, ""));
+        (key.to_owned(), value.to_owned())
+    };
+    words.iter().map(pair).collect()
+}
+
+/// What was made, by which it is known.
+pub(super) fn show_created(created: &Created) -> Result<Exit, CommandError> {
+    created.warnings.iter().for_each(|text| output::warn_text(text));
+    output::print(&format!("{}\n", created.id))?;
+    Ok(Exit::Success)
 }
 
 /// What went, under a heading, and how many bytes with it where they were counted.

@@ -5,17 +5,18 @@ use rcompose_supervisor::messages::{PruneRequest, Removed, ResourceSummary};
 use serde_json::json;
 
 use super::filter::Filters;
-use super::{change_nothing_in_dry_runs, described, inspect, joined, remove_named, show_removed};
-use crate::arguments::{List, Volume};
+use super::{change_nothing_in_dry_runs, described, inspect, joined, pairs, remove_named, show_created, show_removed};
+use crate::arguments::{CreateVolume, List, Volume};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::{self, Format, Listing, Row};
 use crate::settings::World;
 
 pub(crate) async fn volume(world: &World, command: Volume) -> Result<Exit, CommandError> {
-    change_nothing_in_dry_runs(world, matches!(command, Volume::Rm(_) | Volume::Prune { .. }))?;
+    change_nothing_in_dry_runs(world, matches!(command, Volume::Create(_) | Volume::Rm(_) | Volume::Prune { .. }))?;
     let mut client = Client::connect(&world.supervisor).await?;
     match command {
+        Volume::Create(arguments) => create(&mut client, arguments).await,
         Volume::Ls(arguments) => list(&mut client, &arguments).await,
         Volume::Rm(arguments) => remove_named(&mut client, "/v1/volumes/remove", arguments).await,
         Volume::Inspect(arguments) => {
@@ -24,6 +25,17 @@ pub(crate) async fn volume(world: &World, command: Volume) -> Result<Exit, Comma
         }
         Volume::Prune { all, force } => prune(&mut client, all, force).await,
     }
+}
+
+async fn create(client: &mut Client, arguments: CreateVolume) -> Result<Exit, CommandError> {
+    let volume = rcompose_model::project::Volume {
+        name: arguments.name.unwrap_or_default(),
+        driver: arguments.driver,
+        driver_opts: pairs(&arguments.options),
+        labels: pairs(&arguments.labels),
+        ..rcompose_model::project::Volume::default()
+    };
+    show_created(&client.post("/v1/volumes/create", &volume).await?)
 }
 
 async fn list(client: &mut Client, arguments: &List) -> Result<Exit, CommandError> {

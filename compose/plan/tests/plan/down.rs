@@ -1,6 +1,6 @@
 //! Plans of `down`.
 
-use rcompose_model::project::Condition;
+use rcompose_model::project::{Condition, Service};
 use rcompose_plan::observed::{Observed, State};
 use rcompose_plan::{Down, ImageRemoval, down};
 
@@ -82,11 +82,13 @@ fn does_nothing_when_there_is_nothing() {
 
 #[test]
 fn removes_images_of_the_files_when_asked() {
-    let project = project([service("web")]);
+    let host = Service { image: Some("rootfs:/".to_owned()), ..service("host") };
+    let project = project([service("web"), host]);
     let text = |images| {
         let request = Down { images: Some(images), ..Down::default() };
         down("shop", Some(&project), &running(&project), &request).unwrap().to_string()
     };
-    assert!(text(ImageRemoval::All).contains("remove image `small`"));
+    let all = text(ImageRemoval::All);
+    assert!(all.contains("remove image `small`") && !all.contains("remove image `rootfs"), "{all}");
     assert!(!text(ImageRemoval::Local).contains("remove image"));
 }

@@ -14,8 +14,8 @@ use rcompose_plan::BuildWhen;
 use serde::{Deserialize, Serialize};
 
 pub use store::{
-    DiskUsage, ImageSummary, LoadedImage, Named, ProcessSummary, PruneRequest, Removed, ResourceSummary, SaveRequest, SystemInfo,
-    VolumeUsage,
+    Created, DiskUsage, ImageSummary, LoadedImage, Named, ProcessSummary, PruneRequest, Removed, ResourceSummary, SaveRequest,
+    SystemInfo, VolumeUsage,
 };
 
 /// Of the messages below.

@@ -6,11 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use rcompose_engine::EngineError;
 use rcompose_engine::network::Network;
+use rcompose_model::project::Network as Asked;
 use serde_json::{Map, Value, json};
 
 use super::{Refusal, Shared, rfc3339};
 use crate::keep::blocking;
-use crate::messages::{Named, Removed, ResourceSummary};
+use crate::messages::{Created, Named, Removed, ResourceSummary};
+use crate::resource;
 use crate::supervisor::Supervisor;
 
 pub(super) async fn list(State(supervisor): State<Shared>) -> Json<Vec<ResourceSummary>> {
@@ -53,6 +55,14 @@ fn summary(supervisor: &Supervisor, network: Network) -> ResourceSummary {
         "Labels": network.spec.labels,
     });
     ResourceSummary { name: network.spec.name, driver: network.spec.driver, users, inspect }
+}
+
+/// Makes a network that belongs to no project; gives its id.
+pub(super) async fn create(State(supervisor): State<Shared>, Json(asked): Json<Asked>) -> Result<Json<Created>, Refusal> {
+    let spec = resource::network(&asked, asked.labels.clone())?;
+    let warnings = resource::network_without_effect(&spec, &asked);
+    let network = blocking(move || supervisor.engine.networks().create(spec).map_err(EngineError::from)).await?;
+    Ok(Json(Created { id: network.id, warnings }))
 }
 
 pub(super) async fn remove(State(supervisor): State<Shared>, Json(named): Json<Named>) -> Result<Json<Removed>, Refusal> {

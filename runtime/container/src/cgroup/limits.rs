@@ -5,6 +5,9 @@ use std::path::Path;
 use super::{CgroupError, write};
 use crate::spec::{Cpu, Memory, Resources};
 
+/// Files that a kernel may be built without.
+const SWAP: [&str; 2] = ["memory.swap.max", "memory.memsw.limit_in_bytes"];
+
 /// Writes the limits that the controllers of one hierarchy know.
 pub(super) fn apply(directory: &Path, controllers: &[String], resources: &Resources) -> Result<(), CgroupError> {
     let values = if controllers.is_empty() { unified(resources) } else { v1(controllers, resources) };
@@ -15,8 +18,8 @@ pub(super) fn apply(directory: &Path, controllers: &[String], resources: &Resour
         inherit_cpuset(directory)?;
     }
     values.iter().try_for_each(|(file, value)| match write(&directory.join(file), value) {
-        // A kernel without swap accounting does not have the file; the memory limit itself is in place.
-        Err(_) if file.contains("memsw") || file.contains("swap") => Ok(()),
+        // A kernel without swap accounting; the memory limit itself is in place, and whoever asked for this one can look.
+        Err(_) if SWAP.contains(file) && !directory.join(file).exists() => Ok(()),
         other => other,
     })
 }

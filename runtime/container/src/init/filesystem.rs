@@ -1,11 +1,11 @@
 //! The root file system: built, entered, and what of it is hidden or read-only.
 
-use std::ffi::CString;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rcompose_sys::beneath::{Root, file_type, proc_path};
-use rcompose_sys::mount::{self as sys_mount, MountAttributes};
+use rcompose_sys::error::Context;
+use rcompose_sys::mount::{self as sys_mount, Change, Writable};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -31,11 +31,16 @@ pub(super) fn build_root(prepared: &Prepared) -> StepResult<Root> {
                 .doing(|| format!("failed to mount the root file system {}", root.display()))?;
         }
         Rootfs::Overlay { lower, upper, work, throwaway } => {
-            let options = if *throwaway { &THROWAWAY[..] } else { &[] };
-            let mounted = match overlay(lower, upper, work, options) {
-                Ok(overlay) => move_mount(&overlay, "", CWD, root, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH),
-                Err(Errno::INVAL) => overlay_of_old(lower, upper, work, root, options),
-                Err(errno) => Err(errno),
+            let writable = Writable { upper, work, throwaway: *throwaway };
+            let mounted = match overlay(lower, writable) {
+                Ok(overlay) => move_mount(&overlay, "", CWD, root, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+                    .during("move_mount", || format!("{root:?}")),
+                Err(Errno::INVAL) => {
+                    let target = rustix::fs::open(root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+                    let target = target.during("open", || format!("{root:?}, O_PATH"));
+                    target.and_then(|target| sys_mount::overlay_at(target, lower, Some(writable)))
+                }
+                Err(errno) => Err(errno).during("fsmount", || format!("overlay of {} layers", lower.len())),
             };
             mounted.doing(|| format!("failed to mount the image at {}", root.display()))?;
         }
@@ -44,19 +49,16 @@ pub(super) fn build_root(prepared: &Prepared) -> StepResult<Root> {
     Root::open(root).doing(|| "failed to open the root file system".to_owned())
 }
 
-/// Options of an overlay whose upper directory becomes a layer: in it, everything is a file, a whiteout or an opaque directory.
-const THROWAWAY: [(&str, &str); 3] = [("redirect_dir", "off"), ("metacopy", "off"), ("volatile", "")];
-
 /// Mounts an overlay to nowhere yet: layers one by one, so that neither their number nor a colon in a path matters.
 ///
 /// # Errors
 /// `EINVAL` before Linux 6.5, which takes them joined only, and of 256 bytes at most.
-fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &[(&str, &str)]) -> rustix::io::Result<OwnedFd> {
+fn overlay(lower: &[PathBuf], writable: Writable<'_>) -> rustix::io::Result<OwnedFd> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     lower.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", layer.as_path()))?;
-    fsconfig_set_string(&context, "upperdir", upper)?;
-    fsconfig_set_string(&context, "workdir", work)?;
-    for (name, value) in options {
+    fsconfig_set_string(&context, "upperdir", writable.upper)?;
+    fsconfig_set_string(&context, "workdir", writable.work)?;
+    for (name, value) in writable.options() {
         match *value {
             "" => fsconfig_set_flag(&context, *name)?,
             value => fsconfig_set_string(&context, *name, value)?,
@@ -64,25 +66,6 @@ fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &[(&str, &str)
     }
     fsconfig_create(&context)?;
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-}
-
-/// As [`overlay`], by the call that takes all options in one page: descriptors are the shortest names that paths can have.
-fn overlay_of_old(
-    lower: &[PathBuf],
-    upper: &Path,
-    work: &Path,
-    target: &Path,
-    options: &[(&str, &str)],
-) -> rustix::io::Result<()> {
-    let handle = |path: &Path| rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    let layers = lower.iter().map(|layer| handle(layer)).collect::<rustix::io::Result<Vec<_>>>()?;
-    let (upper, work) = (handle(upper)?, handle(work)?);
-    let joined = layers.iter().map(proc_path).collect::<Vec<_>>().join(":");
-    let more = options.iter().map(|(name, value)| if value.is_empty() { format!(",{name}") } else { format!(",{name}={value}") });
-    let more: String = more.collect();
-    let options = format!("lowerdir={joined},upperdir={},workdir={}{more}", proc_path(&upper), proc_path(&work));
-    let options = CString::new(options).map_err(|_| Errno::INVAL)?;
-    rustix::mount::mount("overlay", target, "overlay", MountFlags::empty(), options.as_c_str())
 }
 
 /// Makes the root `/` of this process and lets go of the host's.
@@ -103,8 +86,7 @@ pub(super) fn enter_root(root: &Root) -> StepResult<()> {
 /// Takes writes away from the root itself.
 pub(super) fn make_root_read_only() -> StepResult<()> {
     let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(|| "failed to open /".to_owned())?;
-    let attributes = MountAttributes { set: sys_mount::READ_ONLY, ..MountAttributes::default() };
-    sys_mount::set_attributes(&root, attributes, false).doing(|| "failed to make the root read-only".to_owned())
+    sys_mount::change(&root, Change::read_only(false)).doing(|| "failed to make the root read-only".to_owned())
 }
 
 /// Makes paths read-only, then hides paths. What is not there is skipped; anything else that fails ends the start.
@@ -134,15 +116,7 @@ fn make_read_only(path: &str) -> Result<(), Box<dyn std::error::Error>> {
         | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_RECURSIVE;
     let clone = open_tree(&target, "", flags)?;
-    let attributes = MountAttributes { set: sys_mount::READ_ONLY, ..MountAttributes::default() };
-    sys_mount::set_attributes(&clone, attributes, true)?;
-    attach(&clone, &target)?;
-    Ok(())
-}
-
-fn attach(mount: &OwnedFd, target: &OwnedFd) -> rustix::io::Result<()> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(mount, "", target, "", flags)
+    Ok(sys_mount::attach(&clone, &target, &[Change::read_only(true)])?)
 }
 
 /// What hides: the null device over files, one empty directory over all directories.
@@ -165,13 +139,13 @@ impl Mask {
 
     /// One tmpfs for all: a superblock each would cost more than everything else here. It lies over the first directory itself;
     /// only what is attached can be cloned for the others before Linux 6.15.
-    fn hide_directory(&mut self, target: &OwnedFd) -> rustix::io::Result<()> {
+    fn hide_directory(&mut self, target: &OwnedFd) -> Result<(), Box<dyn std::error::Error>> {
         if let Some(empty) = &self.empty {
             let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-            return attach(&open_tree(empty, "", flags)?, target);
+            return Ok(sys_mount::attach(open_tree(empty, "", flags)?, target, &[])?);
         }
         let empty = empty_directory()?;
-        attach(&empty, target)?;
+        sys_mount::attach(&empty, target, &[])?;
         self.empty = Some(empty);
         Ok(())
     }

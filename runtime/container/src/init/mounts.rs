@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rcompose_sys::beneath::{Root, file_type, proc_path};
-use rcompose_sys::mount::{self as sys_mount, MountAttributes};
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rcompose_sys::mount::{self as sys_mount, Change, MountAttributes, Writable};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, open_tree,
 };
 
 use super::channel::StartError;
@@ -21,6 +22,11 @@ use crate::spec::Mount;
 ///
 /// Not of the runtime specification, which knows no such mounts.
 pub const SUBPATH: &str = "x-rcompose.subpath=";
+
+/// Begins the option of a bind mount whose source is a path of another mount namespace, by the file of that namespace.
+///
+/// Not of the runtime specification, where sources are paths of the host.
+pub const NAMESPACE: &str = "x-rcompose.namespace=";
 
 const ACCESS_TIMES: u64 = libc::MOUNT_ATTR_NOATIME | libc::MOUNT_ATTR_STRICTATIME;
 
@@ -36,15 +42,18 @@ pub(super) fn mount_all(root: &Root, prepared: &Prepared) -> StepResult<()> {
     Ok(())
 }
 
-/// Opens the sources of mounts that propagate, by index. For the namespace of the host: what is opened later, in the container's
-/// own, has lost its peers there.
-pub(super) fn open_propagating(mounts: &[Mount]) -> Result<BTreeMap<usize, OwnedFd>, InitError> {
+/// Opens the sources of mounts that have to be opened in another namespace than the container's own, by index: those that
+/// propagate, in the host's, which is the caller's; what is opened later has lost its peers there.
+pub(super) fn open_elsewhere(mounts: &[Mount]) -> Result<BTreeMap<usize, OwnedFd>, InitError> {
     let mut trees = BTreeMap::new();
     for (index, mount) in mounts.iter().enumerate() {
         let options = Options::parse(&mount.options);
         let propagates = options.propagation.is_some_and(|(flag, _)| flag != libc::MS_PRIVATE);
-        if let Some(source) = mount.source.as_deref().filter(|_| options.bind && propagates) {
-            let tree = copy_of(source, &options);
+        if let Some(source) = mount.source.as_deref().filter(|_| options.bind && (propagates || options.namespace.is_some())) {
+            let tree = match options.namespace {
+                None => copy_of(source, &options),
+                Some(namespace) => copy_from(Path::new(namespace), source),
+            };
             trees.insert(index, tree.map_err(|error| invalid(format!("failed to mount {}: {error}", source.display())))?);
         }
     }
@@ -83,30 +92,45 @@ fn one(root: &Root, mount: &Mount, opened: Option<&OwnedFd>) -> StepResult<()> {
             bind(source, &options, opened).doing(|| format!("failed to mount {} at {}", source.display(), mount.destination))?;
         let is_directory = file_type(&tree).doing(what)? == FileType::Directory;
         let target = target(root, &mount.destination, is_directory)?;
-        attach(&tree, &target).doing(what)
+        sys_mount::attach(&tree, &target, &changes(&options)).doing(what)
     } else {
         let target = target(root, &mount.destination, true)?;
-        let fresh = fresh(mount, &options).doing(what)?;
-        attach(&fresh, &target).doing(what)?;
+        match fresh(mount, &options) {
+            // Before Linux 6.5.
+            Err(Errno::INVAL) if !layers(&options).is_empty() => {
+                sys_mount::overlay_at(&target, &layers(&options), writable(&options)).doing(what)?;
+            }
+            fresh => sys_mount::attach(fresh.doing(what)?, &target, &[]).doing(what)?,
+        }
         match options.subpath {
-            Some(subpath) => only_part(&fresh, subpath, &options, &target).doing(what),
+            Some(subpath) => only_part(root, &mount.destination, subpath, &options).doing(what),
             None => Ok(()),
         }
     }
 }
 
 /// Puts a part of what was just attached in its place. Before Linux 6.15 only what is attached can be cloned.
-fn only_part(whole: &OwnedFd, subpath: &str, options: &Options<'_>, target: &OwnedFd) -> Result<(), Box<dyn std::error::Error>> {
-    let top = rustix::fs::openat(whole, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let part = Root::from_fd(top).open_path(subpath)?;
+fn only_part(root: &Root, target: &str, subpath: &str, options: &Options<'_>) -> Result<(), Box<dyn std::error::Error>> {
+    let whole = root.open_path(target)?;
+    let part = Root::from_fd(whole.try_clone()?).open_path(subpath)?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     let part = open_tree(&part, "", flags)?;
-    let change = MountAttributes { set: options.set, ..MountAttributes::default() };
-    sys_mount::set_attributes(&part, change, false)?;
-    // By descriptor, and not followed: what was attached lies on top there.
-    rustix::mount::unmount(proc_path(whole), UnmountFlags::DETACH)?;
-    attach(&part, target)?;
+    // By descriptor: what was attached lies on top there.
+    rustix::mount::unmount(proc_path(&whole), UnmountFlags::DETACH)?;
+    let attributes = MountAttributes { set: options.set, ..MountAttributes::default() };
+    sys_mount::attach(&part, root.open_path(target)?, &[Change { attributes, recursive: false }])?;
     Ok(())
+}
+
+/// The layers of an overlay that are given one by one.
+fn layers(options: &Options<'_>) -> Vec<PathBuf> {
+    options.data.iter().filter_map(|option| option.strip_prefix("lowerdir+=")).map(PathBuf::from).collect()
+}
+
+/// Where an overlay keeps what is written to it, if anywhere.
+fn writable<'a>(options: &Options<'a>) -> Option<Writable<'a>> {
+    let path = |name: &str| options.data.iter().find_map(|option| option.strip_prefix(name)).map(Path::new);
+    Some(Writable { upper: path("upperdir=")?, work: path("workdir=")?, throwaway: false })
 }
 
 /// A mount of its own kind of file system, not attached yet.
@@ -142,31 +166,42 @@ fn copy_of(source: &Path, options: &Options<'_>) -> Result<OwnedFd, Box<dyn std:
     })
 }
 
-/// As [`copy_of`], with its own attributes.
+/// A copy of a mount of another namespace. Whoever lives there chooses what is at the path, but not where it leads.
+fn copy_from(namespace: &Path, source: &Path) -> Result<OwnedFd, Box<dyn std::error::Error>> {
+    let namespace = rcompose_sys::netns::open(namespace)?;
+    let copy = || {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let found = openat2(CWD, source, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+        open_tree(&found, "", flags)
+    };
+    Ok(rcompose_sys::namespace::run_with_mounts_of(&namespace, copy)??)
+}
+
+/// As [`copy_of`], if it was not opened already.
 fn bind(source: &Path, options: &Options<'_>, opened: Option<&OwnedFd>) -> Result<OwnedFd, Box<dyn std::error::Error>> {
     if let Some(unknown) = options.data.first() {
         return Err(format!("unknown option `{unknown}` of a bind mount").into());
     }
-    let tree = match opened {
-        Some(tree) => tree.try_clone()?,
-        None => copy_of(source, options)?,
-    };
+    match opened {
+        Some(tree) => Ok(tree.try_clone()?),
+        None => copy_of(source, options),
+    }
+}
+
+/// What makes a copy of a mount the container's own.
+fn changes(options: &Options<'_>) -> Vec<Change> {
     // Propagation first, with everything below; private unless asked otherwise.
-    let propagation = options.propagation.unwrap_or((libc::MS_PRIVATE, true));
-    let change = MountAttributes { propagation: propagation.0, ..MountAttributes::default() };
-    sys_mount::set_attributes(&tree, change, propagation.1)?;
+    let (propagation, recursive) = options.propagation.unwrap_or((libc::MS_PRIVATE, true));
+    let attributes = MountAttributes { propagation, ..MountAttributes::default() };
+    let mut changes = vec![Change { attributes, recursive }];
     if options.set != 0 {
         // Of the three ways to keep access times one is set: the others have to go.
         let clear = if options.set & ACCESS_TIMES == 0 { 0 } else { libc::MOUNT_ATTR__ATIME };
-        let change = MountAttributes { set: options.set, clear, ..MountAttributes::default() };
-        sys_mount::set_attributes(&tree, change, options.recursive && options.set & sys_mount::READ_ONLY != 0)?;
+        let attributes = MountAttributes { set: options.set, clear, ..MountAttributes::default() };
+        changes.push(Change { attributes, recursive: options.recursive && options.set & sys_mount::READ_ONLY != 0 });
     }
-    Ok(tree)
-}
-
-fn attach(mount: &OwnedFd, target: &OwnedFd) -> rustix::io::Result<()> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(mount, "", target, "", flags)
+    changes
 }
 
 /// The place of a mount inside the root; made if it is missing.
@@ -256,8 +291,7 @@ fn cgroups(root: &Root, mount: &Mount, prepared: &Prepared) -> StepResult<()> {
     }
     if options.set & sys_mount::READ_ONLY != 0 {
         let top = root.open_path(&mount.destination).doing(what)?;
-        let change = MountAttributes { set: sys_mount::READ_ONLY, ..MountAttributes::default() };
-        sys_mount::set_attributes(&top, change, false).doing(what)?;
+        sys_mount::change(&top, Change::read_only(false)).doing(what)?;
     }
     Ok(())
 }
@@ -272,6 +306,8 @@ struct Options<'a> {
     propagation: Option<(u64, bool)>,
     /// Only this part of the source.
     subpath: Option<&'a str>,
+    /// Where the source is a path, if not on the host.
+    namespace: Option<&'a str>,
     data: Vec<&'a str>,
 }
 
@@ -299,9 +335,10 @@ impl<'a> Options<'a> {
                 "rslave" => parsed.propagation = Some((libc::MS_SLAVE, true)),
                 "shared" => parsed.propagation = Some((libc::MS_SHARED, false)),
                 "rshared" => parsed.propagation = Some((libc::MS_SHARED, true)),
-                data => match data.strip_prefix(SUBPATH) {
-                    Some(subpath) => parsed.subpath = Some(subpath),
-                    None => parsed.data.push(data),
+                data => match (data.strip_prefix(SUBPATH), data.strip_prefix(NAMESPACE)) {
+                    (Some(subpath), _) => parsed.subpath = Some(subpath),
+                    (None, Some(namespace)) => parsed.namespace = Some(namespace),
+                    (None, None) => parsed.data.push(data),
                 },
             }
         }
@@ -333,6 +370,7 @@ mod tests {
             set: sys_mount::READ_ONLY,
             propagation: Some((libc::MS_SHARED, true)),
             subpath: None,
+            namespace: None,
             data: vec!["size=64m"],
         };
         assert_eq!(Options::parse(&options), expected);

@@ -73,7 +73,7 @@ fn has_its_devices_and_no_others() {
 
 #[test]
 fn a_read_only_root_takes_no_writes_but_its_mounts_do() {
-    let mut stage = Stage::shell("touch /x; echo y >/tmp/y && cat /tmp/y; touch /dev/shm/z && echo shm");
+    let mut stage = Stage::shell("exec 2>&1; touch /x; echo y >/tmp/y && cat /tmp/y; touch /dev/shm/z && echo shm");
     stage.spec.root.as_mut().unwrap().readonly = true;
     stage.spec.mounts.push(mount("/tmp", "tmpfs", &["mode=1777"]));
     let (_, text) = stage.run();
@@ -82,7 +82,7 @@ fn a_read_only_root_takes_no_writes_but_its_mounts_do() {
 
 #[test]
 fn binds_files_and_folders_read_only_when_asked() {
-    let mut stage = Stage::shell("cat /data/file /one; touch /data/new; ls /made/deep");
+    let mut stage = Stage::shell("exec 2>&1; cat /data/file /one; touch /data/new; ls /made/deep");
     std::fs::create_dir(stage.path("host")).unwrap();
     std::fs::write(stage.path("host/file"), "content\n").unwrap();
     let bind = |source: &str, destination: &str, options: &[&str]| Mount {

@@ -7,7 +7,7 @@ use rcompose_container::launch::{ExecLaunch, LaunchError};
 
 use crate::stage::{Stage, read_frames};
 
-fn exec(stage: &Stage, arguments: &[&str], input: Option<&str>) -> Result<(String, Option<i32>), LaunchError> {
+pub(crate) fn exec(stage: &Stage, arguments: &[&str], input: Option<&str>) -> Result<(String, Option<i32>), LaunchError> {
     let mut process = stage.spec.process.clone().expect("the stage is complete and the monitor listens");
     process.args = arguments.iter().map(|text| (*text).to_owned()).collect();
     let launch = ExecLaunch {

@@ -82,6 +82,19 @@ fn notices_that_memory_ran_out() {
 }
 
 #[test]
+fn a_limit_that_the_kernel_refuses_is_an_error() {
+    if rcompose_container::cgroup::hierarchies().unwrap().is_unified() {
+        // It counts swap alone: this cannot be said there.
+        return;
+    }
+    let mut stage = Stage::shell("true");
+    let memory = Memory { limit: Some(64 << 20), swap: Some(32 << 20), ..Memory::default() };
+    stage.linux().resources.as_mut().unwrap().memory = Some(memory);
+    let error = stage.create().unwrap_err().to_string();
+    assert!(error.contains("failed to write to") && error.contains("memory.memsw.limit_in_bytes"), "{error}");
+}
+
+#[test]
 fn holds_a_fork_bomb() {
     let mut stage = Stage::shell("for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done; wait");
     stage.linux().resources.as_mut().unwrap().pids = Some(Pids { limit: 5 });

@@ -4,4 +4,5 @@ mod bench;
 mod confinement;
 mod exec;
 mod life;
+mod older_kernel;
 mod stage;

@@ -6,6 +6,7 @@ use rcompose_volume::{Volume, VolumeSpec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::effect::check_limits;
 use super::{Engine, Entry, image, lock, new_id, now};
 use crate::container::{Mount, MountSource};
 use crate::error::Doing;
@@ -15,12 +16,30 @@ use crate::{ContainerSpec, EngineError};
 impl Engine {
     /// Makes a container that does not run yet. `replaces` hands its anonymous volumes over.
     pub fn create(&self, mut spec: ContainerSpec, replaces: Option<&str>) -> Result<Record, EngineError> {
+        check_limits(&spec)?;
         let (image_id, config, view) = self.images.open_image(&spec.image)?;
         let name = spec.name.clone();
         self.reserve(&spec)?;
         let made = self.make(&mut spec, image_id, &config, &view, replaces);
         lock(&self.reserved).remove(&name);
         made
+    }
+
+    /// Has a container's record on disk: it is found again even if the power goes now.
+    pub fn sync(&self, id: &str) -> Result<(), EngineError> {
+        let entry = self.entry(id)?;
+        Record::sync(&entry.paths.directory).doing(|| format!("keep the record of container {id}"))
+    }
+
+    /// Makes a volume, with a name that is made up if it has none; one that is there already is kept if it is made of the same.
+    pub fn create_volume(&self, mut spec: VolumeSpec) -> Result<Volume, EngineError> {
+        if spec.name.is_empty() {
+            spec.name = atomic::random_hex(32).doing(|| "name a volume".to_owned())?;
+            spec.anonymous = true;
+        }
+        let options = spec.options.clone();
+        let volume = self.volumes.ensure(spec)?;
+        if volume.spec.options == options { Ok(volume) } else { Err(EngineError::VolumeDiffers(volume.spec.name)) }
     }
 
     fn reserve(&self, spec: &ContainerSpec) -> Result<(), EngineError> {

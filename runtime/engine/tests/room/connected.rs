@@ -70,17 +70,20 @@ fn ask(address: &str) -> String {
 fn namespaces_are_shared_with_another_container_as_its_names_are() {
     let host = Host::new();
     host.network("net");
-    let mut first = host.shell("first", "echo ready; sleep 1000");
+    let mut first = host.shell("first", "echo in memory >/dev/shm/segment; echo ready; sleep 1000");
     first.networks = vec![endpoint("net", &[])];
     let first = host.start(first);
     host.wait_for_output(&first, "ready");
     let shared = Namespace::Container("first".to_owned());
-    let mut second = host.shell("second", "hostname; cat /etc/hostname /etc/resolv.conf; ip -o addr; ls -l /proc/self/ns; ps");
+    let mut second = host.shell(
+        "second",
+        "hostname; cat /etc/hostname /etc/resolv.conf; ip -o addr; ls -l /proc/self/ns; ps; cat /dev/shm/segment",
+    );
     second.namespaces = Namespaces { network: shared.clone(), pid: shared.clone(), ipc: shared.clone(), ..Namespaces::default() };
     let (code, output) = host.run(second);
     let hostname = &first[..12];
     assert!(code == 0 && output.starts_with(&format!("{hostname}\n{hostname}\nnameserver 127.0.0.11\n")), "{output}");
-    assert!(output.contains("eth0") && output.contains("sleep 1000"), "{output}");
+    assert!(output.contains("eth0") && output.contains("sleep 1000") && output.contains("in memory\n"), "{output}");
     host.stop(&first);
     let mut third = host.shell("third", "true");
     third.namespaces.network = shared;

@@ -34,6 +34,7 @@ fn a_command_that_is_not_there_says_so_and_leaves_nothing_behind() {
         let (kept, text) = container.record.failure.clone().unwrap();
         assert!(kept == code && text.contains(program), "{text}");
         assert!(container.pid.is_none());
+        assert_eq!(container.state, State::Created, "it never ran");
         host.engine().remove(&id, true).unwrap();
     }
     host.finish();

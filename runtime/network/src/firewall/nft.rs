@@ -7,13 +7,14 @@ use rcompose_sys::Error;
 use rustix::io::Errno;
 
 use super::Protocol;
-use crate::netlink::{ACKNOWLEDGE, APPEND, CREATE, Connection, Message, NETFILTER};
+use crate::netlink::{ACKNOWLEDGE, APPEND, CREATE, Connection, DUMP, EXCLUSIVE, Message, NETFILTER};
 
 const SUBSYSTEM: u16 = 10 << 8;
 const NEW_TABLE: u16 = SUBSYSTEM;
 const DELETE_TABLE: u16 = SUBSYSTEM | 2;
 const NEW_CHAIN: u16 = SUBSYSTEM | 3;
 const NEW_RULE: u16 = SUBSYSTEM | 6;
+const GET_RULE: u16 = SUBSYSTEM | 7;
 const BATCH_BEGIN: u16 = 16;
 const BATCH_END: u16 = 17;
 
@@ -25,6 +26,12 @@ const IPV6: u8 = 10;
 pub(super) struct Table<'a> {
     pub(super) name: &'a str,
     pub(super) chains: Vec<Chain>,
+}
+
+impl Table<'_> {
+    pub(super) fn rules(&self) -> usize {
+        self.chains.iter().map(|chain| chain.rules.len()).sum()
+    }
 }
 
 /// A chain at a hook.
@@ -59,32 +66,57 @@ fn message(kind: u16, flags: u16, about: String) -> Message {
     Message::new(kind, ACKNOWLEDGE | flags, about).fixed(&header(INET, 0))
 }
 
+/// Opens a conversation about tables.
+///
+/// It is to be kept: the kernel lets one go only when everything that was deleted by anybody is gone, which takes 10 ms.
+pub(super) fn connect() -> Result<Connection, Error> {
+    Connection::open(NETFILTER)
+}
+
 /// Writes a table in place of the one that is there.
-pub(super) fn replace(table: &Table<'_>) -> Result<(), Error> {
-    let mut messages = vec![create_table(table.name), delete_table(table.name), create_table(table.name)];
-    for chain in &table.chains {
-        messages.push(create_chain(table.name, chain));
-        messages.extend(chain.rules.iter().map(|rule| create_rule(table.name, chain.name, rule)));
-    }
-    transact(messages)
+pub(super) fn replace(connection: &mut Connection, table: &Table<'_>) -> Result<(), Error> {
+    let emptied = vec![create_table(table.name, 0), delete_table(table.name)];
+    transact(connection, emptied.into_iter().chain(written(table)).collect())
+}
+
+/// Writes a table that is not there; `EEXIST` if it is.
+pub(super) fn create(connection: &mut Connection, table: &Table<'_>) -> Result<(), Error> {
+    transact(connection, written(table).collect())
+}
+
+fn written<'a>(table: &'a Table<'_>) -> impl Iterator<Item = Message> + 'a {
+    let chain = |chain: &'a Chain| {
+        let rules = chain.rules.iter().map(|rule| create_rule(table.name, chain.name, rule));
+        std::iter::once(create_chain(table.name, chain)).chain(rules)
+    };
+    std::iter::once(create_table(table.name, EXCLUSIVE)).chain(table.chains.iter().flat_map(chain))
 }
 
 /// Removes a table; one that is not there is fine.
-pub(super) fn remove(table: &str) -> Result<(), Error> {
-    match transact(vec![delete_table(table)]) {
+pub(super) fn remove(connection: &mut Connection, table: &str) -> Result<(), Error> {
+    match transact(connection, vec![delete_table(table)]) {
         Err(error) if error.errno() == Errno::NOENT => Ok(()),
         other => other,
     }
 }
 
-fn transact(messages: Vec<Message>) -> Result<(), Error> {
-    let border = |kind| Message::new(kind, 0, "batch").fixed(&header(0, 10));
-    let batch = [vec![border(BATCH_BEGIN)], messages, vec![border(BATCH_END)]].concat();
-    Connection::open(NETFILTER)?.transact(batch)
+/// How many rules a table has; one that is not there has none.
+pub(super) fn count_rules(connection: &mut Connection, table: &str) -> Result<usize, Error> {
+    let question = Message::new(GET_RULE, DUMP, format!("NFT_MSG_GETRULE, {table}")).fixed(&header(INET, 0)).text(1, table);
+    match connection.dump(question) {
+        Err(error) if error.errno() == Errno::NOENT => Ok(0),
+        rules => Ok(rules?.len()),
+    }
 }
 
-fn create_table(name: &str) -> Message {
-    message(NEW_TABLE, CREATE, format!("NFT_MSG_NEWTABLE, {name}")).text(1, name)
+fn transact(connection: &mut Connection, messages: Vec<Message>) -> Result<(), Error> {
+    let border = |kind| Message::new(kind, 0, "batch").fixed(&header(0, 10));
+    let batch = [vec![border(BATCH_BEGIN)], messages, vec![border(BATCH_END)]].concat();
+    connection.transact(batch)
+}
+
+fn create_table(name: &str, flags: u16) -> Message {
+    message(NEW_TABLE, CREATE | flags, format!("NFT_MSG_NEWTABLE, {name}")).text(1, name)
 }
 
 fn delete_table(name: &str) -> Message {

@@ -9,7 +9,8 @@ use rcompose_sys::netns;
 
 use super::place::{Outlet, Place, outlets};
 use super::record::{EndpointAddress, EndpointRecord};
-use super::{AttachRequest, Attached, NetworkError, Networks, PublishedPort, kernel};
+use super::{AttachRequest, Attached, NetworkError, Networks, PortRequest, PublishedPort, kernel};
+use crate::firewall::Protocol;
 use crate::link::{self, Interface, PortMode, sysctl};
 use crate::port::{self, Held};
 use crate::{dns, ipam};
@@ -29,7 +30,7 @@ impl Networks {
     fn connect(&self, request: &AttachRequest, places: &[Place]) -> Result<Attached, NetworkError> {
         let outlets = outlets(places);
         // Ports first: a conflict is to be found before anything is made.
-        let (ports, held) = hold_ports(request, places, &outlets)?;
+        let (ports, held): (Vec<PublishedPort>, Vec<Held>) = hold_ports(request, places, &outlets)?.into_iter().unzip();
         let record = self.record(request, places, &outlets, ports)?;
         kernel(record.write(&self.config.data_dir), || format!("record the addresses of {}", request.name))?;
         let namespace = self.make_namespace(&request.container)?;
@@ -138,11 +139,13 @@ impl Networks {
         let mut state = self.state();
         let has_ports = !record.ports.is_empty();
         self.announce(&record);
+        let held = held.into_iter().zip(&record.ports).map(|(held, port)| (held, port.container_port)).collect();
         self.serve(&record, sockets, held, &stop);
         state.servers.insert(record.container.clone(), stop);
         state.endpoints.insert(record.container.clone(), record);
         if has_ports {
             self.apply_firewall(&state)?;
+            self.forget_flows(&attached.ports);
         }
         Ok(attached)
     }
@@ -159,6 +162,16 @@ impl Networks {
         }
     }
 
+    /// What was on its way when a port was opened or closed takes the new way.
+    fn forget_flows(&self, ports: &[PublishedPort]) {
+        let udp: Vec<u16> = ports.iter().filter(|port| port.protocol == Protocol::Udp).map(|port| port.host_port).collect();
+        if !udp.is_empty()
+            && let Err(error) = self.firewall.forget_flows(&udp)
+        {
+            tracing::warn!(%error, "clients that send to a published UDP port already may not reach it until they pause");
+        }
+    }
+
     /// Lets go of a container. What is not there is fine; what cannot be removed is removed by the next attempt.
     pub fn detach(&self, container: &str) {
         let mut state = self.state();
@@ -168,10 +181,11 @@ impl Networks {
         let record = state.endpoints.remove(container);
         if let Some(record) = &record {
             self.zone.remove(&record.name);
-            if !record.ports.is_empty()
-                && let Err(error) = self.apply_firewall(&state)
-            {
-                tracing::warn!(%error, container, "a published port could not be closed");
+            if !record.ports.is_empty() {
+                if let Err(error) = self.apply_firewall(&state) {
+                    tracing::warn!(%error, container, "a published port could not be closed");
+                }
+                self.forget_flows(&record.ports);
             }
         }
         drop(state);
@@ -188,27 +202,16 @@ impl Networks {
 }
 
 /// Takes the ports that are asked for. Without a way in there are none.
-fn hold_ports(
-    request: &AttachRequest,
-    places: &[Place],
-    outlets: &[Outlet],
-) -> Result<(Vec<PublishedPort>, Vec<Held>), NetworkError> {
-    let Some(outlet) = outlets.first() else { return Ok((Vec::new(), Vec::new())) };
+fn hold_ports(request: &AttachRequest, places: &[Place], outlets: &[Outlet]) -> Result<Vec<(PublishedPort, Held)>, NetworkError> {
+    let Some(outlet) = outlets.first() else { return Ok(Vec::new()) };
     let usual = places[outlet.number].network.spec.host_binding.filter(|address| !address.is_unspecified());
-    let mut published = Vec::new();
-    let mut sockets = Vec::new();
-    for wanted in &request.ports {
+    let hold = |wanted: &PortRequest| {
         let host = wanted.host.or(usual);
         let held = port::hold(wanted.protocol, host, wanted.range)?;
-        published.push(PublishedPort {
-            protocol: wanted.protocol,
-            host,
-            host_port: held.port,
-            container_port: wanted.container_port,
-        });
-        sockets.push(held);
-    }
-    Ok((published, sockets))
+        let (protocol, container_port) = (wanted.protocol, wanted.container_port);
+        Ok((PublishedPort { protocol, host, host_port: held.port, container_port }, held))
+    };
+    request.ports.iter().map(hold).collect()
 }
 
 /// The index of an interface inside, after loopback.

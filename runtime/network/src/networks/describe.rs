@@ -13,6 +13,9 @@ use crate::link::{self, NewBridge, sysctl};
 impl Networks {
     pub(super) fn describe(&self, state: &State, spec: NetworkSpec) -> Result<Network, NetworkError> {
         let invalid = |text: String| NetworkError::Invalid { name: spec.name.clone(), text };
+        if !is_name(&spec.name) {
+            return Err(invalid("expected a name of [a-zA-Z0-9][a-zA-Z0-9_.-]*, 200 at most".to_owned()));
+        }
         if spec.driver != "bridge" {
             return Err(NetworkError::Driver { name: spec.name.clone(), driver: spec.driver.clone() });
         }
@@ -92,6 +95,12 @@ impl Networks {
         }
         Ok(index)
     }
+}
+
+/// The record is a file of that name.
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    name.len() <= 200 && name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && name.bytes().all(allowed)
 }
 
 fn of_pool(pool: &Pool) -> Result<Subnet, String> {

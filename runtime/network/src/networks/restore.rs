@@ -6,7 +6,8 @@ use rcompose_sys::netns;
 
 use super::record::EndpointRecord;
 use super::{NetworkError, Networks, PublishedPort, kernel};
-use crate::{dns, link, port};
+use crate::port::{self, Held};
+use crate::{dns, link};
 
 impl Networks {
     /// After a restart of the supervisor: serves the containers of `alive` again, and clears away what is left of others.
@@ -36,8 +37,7 @@ impl Networks {
             [] => None,
             _ => Some(kernel(netns::run_in(&namespace, dns::Sockets::open).and_then(|made| made), doing)?),
         };
-        let hold = |port: &PublishedPort| port::hold(port.protocol, port.host, Some((port.host_port, port.host_port)));
-        let held = record.ports.iter().map(hold).collect::<Result<Vec<_>, _>>()?;
+        let held = record.ports.iter().filter_map(|port| hold_again(record, port)).collect();
         let stop = self.stop.child_token();
         self.announce(record);
         self.serve(record, sockets, held, &stop);
@@ -62,5 +62,16 @@ impl Networks {
             }
         }
         Ok(())
+    }
+}
+
+/// A port that somebody took while no supervisor held it: NAT leads to the container all the same, and its names are served.
+fn hold_again(record: &EndpointRecord, port: &PublishedPort) -> Option<(Held, u16)> {
+    match port::hold(port.protocol, port.host, Some((port.host_port, port.host_port))) {
+        Ok(held) => Some((held, port.container_port)),
+        Err(error) => {
+            tracing::warn!(%error, container = record.name, "a published port was taken by somebody else");
+            None
+        }
     }
 }

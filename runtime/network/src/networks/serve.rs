@@ -26,11 +26,12 @@ impl Networks {
         self.zone.add(&record.name, client, &entries);
     }
 
+    /// `held` are sockets of published ports, and the container's port of each.
     pub(super) fn serve(
         &self,
         record: &EndpointRecord,
         sockets: Option<dns::Sockets>,
-        held: Vec<Held>,
+        held: Vec<(Held, u16)>,
         stop: &CancellationToken,
     ) {
         if let Some(sockets) = sockets {
@@ -45,8 +46,8 @@ impl Networks {
             );
         }
         let Some(target) = record.targets.first() else { return };
-        for (held, port) in held.into_iter().zip(&record.ports) {
-            let target = SocketAddr::new(*target, port.container_port);
+        for (held, container_port) in held {
+            let target = SocketAddr::new(*target, container_port);
             self.tasks.spawn_on(held.serve(target, stop.clone()), &self.runtime);
         }
     }

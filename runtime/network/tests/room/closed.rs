@@ -78,3 +78,14 @@ fn a_link_of_somebody_else_never_becomes_a_bridge() {
     let other = host.attach("other", &["ours"], &[]);
     assert_eq!(inside(&other.namespace, || ask((web.addresses[0].1, 80))).as_deref(), Some("web"), "the bridge is made again");
 }
+
+#[test]
+fn a_name_is_not_a_path() {
+    let host = Host::new();
+    for name in ["../outside", "a/b", "", ".hidden", "-flag"] {
+        let error =
+            host.networks.create(NetworkSpec { name: name.to_owned(), ..NetworkSpec::default() }).unwrap_err().to_string();
+        assert!(error.contains("expected a name"), "{name}: {error}");
+    }
+    assert!(!host.folder.path().join("outside.json").exists());
+}

@@ -107,3 +107,17 @@ fn goes_on_after_a_restart_and_clears_away_what_died() {
     host.networks.remove("front").unwrap();
     host.check_nothing_is_left();
 }
+
+#[test]
+fn names_are_served_again_also_where_somebody_took_the_port() {
+    let mut host = Host::new();
+    host.network("front", false);
+    let web = host.attach("web", &["front"], &[port(None, 8082, 80), port(None, 8083, 80)]);
+    serve(&web.namespace, 80, "web");
+    host.restart();
+    let _stranger = std::net::TcpListener::bind("0.0.0.0:8082").unwrap();
+    host.networks.restore(&std::collections::BTreeSet::from([format!("{:0<64}", "web")])).unwrap();
+    assert_eq!(inside(&web.namespace, || resolve("web")), (0, vec![web.addresses[0].1]));
+    assert_eq!(ask((Ipv4Addr::LOCALHOST, 8083)).as_deref(), Some("web"));
+    assert_eq!(ask((Ipv6Addr::LOCALHOST, 8083)).as_deref(), Some("web"), "the proxy leads to the right port");
+}

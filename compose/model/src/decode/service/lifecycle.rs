@@ -1,93 +1,60 @@
 //! When it starts, stops, is well, and starts again.
 
-use std::collections::BTreeMap;
-
+use crate::Diagnostic;
 use crate::decode::reader::Section;
-use crate::node::{Kind, Node};
-use crate::project::{Condition, Dependency, Healthcheck, HealthcheckTest, Logging, NetworkMode, RestartPolicy, Service};
+use crate::diagnostic::Code;
+use crate::project::{Condition, Dependency, Healthcheck, HealthcheckTest, Hook, Logging, RestartPolicy, Service};
 
-pub(super) fn decode(section: &mut Section<'_, '_>, service: &mut Service) {
-    service.depends_on = dependencies(section);
-    for link in service.links.clone() {
-        let name = link.split(':').next().unwrap_or_default().to_owned();
-        imply(service, name, true);
+pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mut Vec<Diagnostic>) {
+    for (key, node) in section.entries("depends_on") {
+        let entry = Section::new(node, "depends_on");
+        let condition = match entry.string("condition").as_deref() {
+            Some("service_healthy") => Condition::ServiceHealthy,
+            Some("service_completed_successfully") => Condition::ServiceCompletedSuccessfully,
+            _ => Condition::ServiceStarted,
+        };
+        let required = entry.boolean("required").unwrap_or(true);
+        service.depends_on.insert(key.name.clone(), Dependency { condition, restart: entry.flag("restart"), required });
     }
-    let mut shared: Vec<String> = [&service.ipc, &service.pid]
-        .into_iter()
-        .filter_map(|mode| mode.as_deref()?.strip_prefix("service:").map(str::to_owned))
-        .collect();
-    if let Some(NetworkMode::Service(name)) = &service.network_mode {
-        shared.push(name.clone());
-    }
-    shared.into_iter().for_each(|name| imply(service, name, true));
-    service.healthcheck = section.get("healthcheck").map(|node| healthcheck(section, node));
-    service.restart = restart(section);
+    service.healthcheck = section.below("healthcheck").map(|entry| healthcheck(&entry));
+    service.restart = restart(section, problems);
     service.stop_signal = section.string("stop_signal");
     service.stop_grace_period = section.duration("stop_grace_period");
-    if let Some(node) = section.get("logging") {
-        let mut entry = Section::new(node, format!("{}.logging", section.path), section.problems);
-        entry.known(&["driver", "options"]);
+    service.post_start = hooks(section, "post_start");
+    service.pre_stop = hooks(section, "pre_stop");
+    if let Some(entry) = section.below("logging") {
         let driver = entry.string("driver").unwrap_or_else(|| "json-file".to_owned());
         if !["json-file", "local", "none"].contains(&driver.as_str()) {
-            let text = format!(
-                "{}.driver: `{}` is not supported: expected json-file, local or none",
-                entry.path,
-                driver.escape_default()
-            );
-            entry.fault(node, text);
+            let text = format!("`{}` is not supported: expected json-file, local or none", driver.escape_debug());
+            problems.push(entry.fault("driver", Code::Unsupported, &text).on(&driver));
         }
         service.logging = Logging { driver, options: entry.labels("options") };
     }
 }
 
-fn imply(service: &mut Service, name: String, restart: bool) {
-    let implied = Dependency { condition: Condition::ServiceStarted, restart, required: true };
-    service.depends_on.entry(name).or_insert(implied);
-}
-
-fn dependencies(section: &mut Section<'_, '_>) -> BTreeMap<String, Dependency> {
-    let Some(node) = section.get("depends_on") else { return BTreeMap::new() };
-    if !matches!(node.kind, Kind::Mapping(_)) {
-        let plain = Dependency { condition: Condition::ServiceStarted, restart: false, required: true };
-        return section.strings("depends_on").into_iter().map(|name| (name, plain.clone())).collect();
-    }
-    let mut dependencies = BTreeMap::new();
-    for (key, node) in section.entries("depends_on") {
-        let mut entry = Section::new(node, format!("{}.depends_on.{}", section.path, key.name), section.problems);
-        entry.known(&["condition", "restart", "required"]);
-        let choices = ["service_started", "service_healthy", "service_completed_successfully"];
-        let condition = match entry.choice("condition", &choices).as_deref() {
-            Some("service_healthy") => Condition::ServiceHealthy,
-            Some("service_completed_successfully") => Condition::ServiceCompletedSuccessfully,
-            _ => Condition::ServiceStarted,
-        };
-        let dependency =
-            Dependency { condition, restart: entry.flag("restart"), required: entry.boolean("required").unwrap_or(true) };
-        dependencies.insert(key.name.clone(), dependency);
-    }
-    dependencies
-}
-
-fn healthcheck(section: &mut Section<'_, '_>, node: &Node) -> Healthcheck {
-    let mut entry = Section::new(node, format!("{}.healthcheck", section.path), section.problems);
-    entry.known(&["test", "interval", "timeout", "retries", "start_period", "start_interval", "disable"]);
-    let test = entry.get("test").and_then(|test| match &test.kind {
-        Kind::Scalar { text, .. } => Some(HealthcheckTest::Shell(text.clone())),
-        _ => {
-            let words = entry.strings("test");
-            match words.split_first() {
-                Some((first, _)) if first == "NONE" => Some(HealthcheckTest::None),
-                Some((first, rest)) if first == "CMD" => Some(HealthcheckTest::Command(rest.to_vec())),
-                Some((first, rest)) if first == "CMD-SHELL" => Some(HealthcheckTest::Shell(rest.join(" "))),
-                _ => {
-                    let text = format!("{}.test: a list begins with NONE, CMD or CMD-SHELL", entry.path);
-                    entry.fault(test, text);
-                    None
-                }
-            }
+fn hooks(section: &Section<'_>, attribute: &str) -> Vec<Hook> {
+    let hook = |node| {
+        let entry = Section::new(node, attribute);
+        Hook {
+            command: entry.strings("command"),
+            user: entry.string("user"),
+            privileged: entry.flag("privileged"),
+            working_dir: entry.string("working_dir"),
+            environment: entry.pairs("environment"),
         }
-    });
-    let test = if entry.flag("disable") { Some(HealthcheckTest::None) } else { test };
+    };
+    section.items(attribute).iter().map(hook).collect()
+}
+
+fn healthcheck(entry: &Section<'_>) -> Healthcheck {
+    let words = entry.strings("test");
+    let test = match words.split_first() {
+        _ if entry.flag("disable") => Some(HealthcheckTest::None),
+        Some((first, _)) if first == "NONE" => Some(HealthcheckTest::None),
+        Some((first, rest)) if first == "CMD" => Some(HealthcheckTest::Command(rest.to_vec())),
+        Some((_, rest)) => Some(HealthcheckTest::Shell(rest.join(" "))),
+        None => None,
+    };
     Healthcheck {
         test,
         interval: entry.duration("interval"),
@@ -98,32 +65,39 @@ fn healthcheck(section: &mut Section<'_, '_>, node: &Node) -> Healthcheck {
     }
 }
 
-fn restart(section: &mut Section<'_, '_>) -> RestartPolicy {
-    let deployed = section.get("deploy").and_then(|deploy| deploy.get("restart_policy"));
-    if let Some(node) = deployed {
-        let mut entry = Section::new(node, format!("{}.deploy.restart_policy", section.path), section.problems);
-        entry.known(&["condition", "delay", "max_attempts", "window"]);
+fn restart(section: &Section<'_>, problems: &mut Vec<Diagnostic>) -> RestartPolicy {
+    if let Some(entry) = section.below("deploy").and_then(|deploy| deploy.below("restart_policy")) {
         let max_retries = entry.integer("max_attempts");
-        return match entry.choice("condition", &["none", "on-failure", "any"]).as_deref() {
+        return match entry.string("condition").as_deref() {
             Some("none") => RestartPolicy::No,
             Some("on-failure") => RestartPolicy::OnFailure { max_retries },
-            _ => RestartPolicy::Always,
+            None | Some("" | "any") => RestartPolicy::Always,
+            Some(other) => {
+                let fault =
+                    entry.fault("condition", Code::InvalidValue, &format!("unknown condition `{}`", other.escape_debug()));
+                problems.push(fault.on(other).with_nearest(other, ["none", "on-failure", "any"]));
+                RestartPolicy::No
+            }
         };
     }
     let Some(text) = section.string("restart") else { return RestartPolicy::No };
-    match text.as_str() {
-        "no" | "false" => RestartPolicy::No,
-        "always" => RestartPolicy::Always,
-        "unless-stopped" => RestartPolicy::UnlessStopped,
-        "on-failure" => RestartPolicy::OnFailure { max_retries: None },
-        other => {
-            if let Some(max) = other.strip_prefix("on-failure:").and_then(|max| max.parse().ok()) {
-                return RestartPolicy::OnFailure { max_retries: Some(max) };
-            }
-            let text = format!("{}.restart: unknown policy `{}`", section.path, other.escape_default());
-            let node = section.node.get("restart").unwrap_or(section.node);
-            section.fault(node, text);
+    match policy(&text) {
+        Some(policy) => policy,
+        None => {
+            let fault = section.fault("restart", Code::InvalidValue, &format!("unknown policy `{}`", text.escape_debug()));
+            problems.push(fault.on(&text).with_nearest(&text, ["no", "always", "on-failure", "unless-stopped"]));
             RestartPolicy::No
         }
     }
+}
+
+/// What `restart` says.
+pub(crate) fn policy(text: &str) -> Option<RestartPolicy> {
+    Some(match text {
+        "" | "no" | "false" => RestartPolicy::No,
+        "always" => RestartPolicy::Always,
+        "unless-stopped" => RestartPolicy::UnlessStopped,
+        "on-failure" => RestartPolicy::OnFailure { max_retries: None },
+        other => RestartPolicy::OnFailure { max_retries: Some(other.strip_prefix("on-failure:")?.parse().ok()?) },
+    })
 }

@@ -1,13 +1,14 @@
 //! What it may do, and how much it may use.
 
-use crate::decode::Context;
+use crate::Diagnostic;
 use crate::decode::reader::Section;
-use crate::load::clean;
+use crate::diagnostic::Code;
+use crate::load::{Model, clean};
 use crate::node::Node;
 use crate::project::{Device, Limits, SecurityOption, Service, Ulimit};
 use crate::units;
 
-pub(super) fn decode(context: &Context<'_>, section: &mut Section<'_, '_>, service: &mut Service) {
+pub(super) fn decode(model: &Model, section: &Section<'_>, service: &mut Service, problems: &mut Vec<Diagnostic>) {
     service.read_only = section.flag("read_only");
     service.privileged = section.flag("privileged");
     service.cap_add = section.strings("cap_add");
@@ -17,55 +18,54 @@ pub(super) fn decode(context: &Context<'_>, section: &mut Section<'_, '_>, servi
     service.shm_size = section.size("shm_size");
     service.oom_score_adj = section.integer("oom_score_adj");
     service.cgroup_parent = section.string("cgroup_parent");
-    service.cgroup = section.choice("cgroup", &["host", "private"]);
+    service.cgroup = section.string("cgroup");
     service.ipc = section.string("ipc");
     service.pid = section.string("pid");
-    service.uts = section.choice("uts", &["host"]);
+    service.uts = section.string("uts");
     service.userns_mode = section.string("userns_mode");
     service.runtime = section.string("runtime");
+    if let Some(uts) = service.uts.as_deref().filter(|uts| !matches!(*uts, "" | "host")) {
+        let fault = section.fault("uts", Code::InvalidValue, &format!("must be `host`, not `{}`", uts.escape_debug()));
+        problems.push(fault.on(uts));
+    }
     for text in section.strings("security_opt") {
-        match security_option(context, &text) {
+        match security_option(model, &text) {
             Some(option) => service.security_opt.push(option),
             None => {
-                let text = format!("{}.security_opt: unknown option `{}`", section.path, text.escape_default());
-                let node = section.node.get("security_opt").unwrap_or(section.node);
-                section.fault(node, text);
+                let fault =
+                    section.fault("security_opt", Code::InvalidValue, &format!("unknown option `{}`", text.escape_debug()));
+                problems.push(fault.on(&text).with_help(
+                    "known are no-new-privileges, seccomp=FILE|unconfined|builtin, apparmor=PROFILE, label=..., \
+                     systempaths=unconfined, writable-cgroups",
+                ));
             }
         }
     }
     for (name, node) in section.entries("ulimits") {
-        if let Some(limit) = ulimit(section, &name.name, node) {
+        if let Some(limit) = ulimit(node) {
             service.ulimits.insert(name.name.clone(), limit);
         }
     }
-    for node in section.items("devices") {
-        let text = node.text().unwrap_or_default();
-        let parts: Vec<&str> = text.split(':').collect();
-        service.devices.push(match (parts.as_slice(), node.get("source").and_then(Node::text)) {
-            (_, Some(source)) => Device {
-                source: source.to_owned(),
-                target: node.get("target").and_then(Node::text).unwrap_or(source).to_owned(),
-                permissions: node.get("permissions").and_then(Node::text).unwrap_or("rwm").to_owned(),
-            },
-            ([source], _) => Device { source: (*source).to_owned(), target: (*source).to_owned(), permissions: "rwm".to_owned() },
-            ([source, target], _) => {
-                Device { source: (*source).to_owned(), target: (*target).to_owned(), permissions: "rwm".to_owned() }
-            }
-            ([source, target, permissions, ..], _) => {
-                Device { source: (*source).to_owned(), target: (*target).to_owned(), permissions: (*permissions).to_owned() }
-            }
-            ([], _) => continue,
-        });
-    }
+    service.devices = section.items("devices").iter().filter_map(device).collect();
 }
 
-fn security_option(context: &Context<'_>, text: &str) -> Option<SecurityOption> {
+fn device(node: &Node) -> Option<Device> {
+    let entry = Section::new(node, "devices");
+    let source = entry.string("source")?;
+    Some(Device {
+        target: entry.string("target").unwrap_or_else(|| source.clone()),
+        permissions: entry.string("permissions").unwrap_or_else(|| "rwm".to_owned()),
+        source,
+    })
+}
+
+fn security_option(model: &Model, text: &str) -> Option<SecurityOption> {
     let (name, value) = text.split_once(['=', ':']).map_or((text, None), |(name, value)| (name, Some(value)));
     Some(match (name, value) {
         ("no-new-privileges", value) => SecurityOption::NoNewPrivileges(value.map_or(Some(true), units::boolean)?),
         ("seccomp", Some("unconfined")) => SecurityOption::SeccompUnconfined,
         ("seccomp", Some("builtin")) => SecurityOption::SeccompBuiltin,
-        ("seccomp", Some(path)) => SecurityOption::SeccompFile(clean(&context.directory.join(path))),
+        ("seccomp", Some(path)) => SecurityOption::SeccompFile(clean(&model.directory.join(path))),
         ("apparmor", Some(profile)) => SecurityOption::Apparmor(profile.to_owned()),
         ("label", Some(label)) => SecurityOption::Label(label.to_owned()),
         ("systempaths", Some("unconfined")) => SecurityOption::SystemPathsUnconfined,
@@ -74,51 +74,33 @@ fn security_option(context: &Context<'_>, text: &str) -> Option<SecurityOption> 
     })
 }
 
-fn ulimit(section: &mut Section<'_, '_>, name: &str, node: &Node) -> Option<Ulimit> {
-    let path = format!("{}.ulimits.{name}", section.path);
-    if let Some(text) = node.text() {
-        let Some(limit) = units::integer(text) else {
-            section.fault(node, format!("{path} must be a whole number"));
-            return None;
-        };
+fn ulimit(node: &Node) -> Option<Ulimit> {
+    if let Some(limit) = node.text().and_then(|text| text.parse().ok()) {
         return Some(Ulimit { soft: limit, hard: limit });
     }
-    let mut entry = Section::new(node, path, section.problems);
-    entry.known(&["soft", "hard"]);
-    let (soft, hard) = (entry.integer("soft"), entry.integer("hard"));
-    Some(Ulimit { soft: soft.or(hard)?, hard: hard.or(soft)? })
+    let entry = Section::new(node, "ulimits");
+    Some(Ulimit { soft: entry.integer("soft")?, hard: entry.integer("hard")? })
 }
 
-pub(super) fn limits(section: &mut Section<'_, '_>) -> Limits {
-    let mut limits = Limits {
-        memory: section.size("mem_limit").filter(|bytes| *bytes > 0),
-        memory_reservation: section.size("mem_reservation").filter(|bytes| *bytes > 0),
-        memory_swap: match section.get("memswap_limit").and_then(Node::text) {
-            Some("-1") => Some(-1),
-            _ => section.size("memswap_limit").filter(|bytes| *bytes > 0).and_then(|bytes| i64::try_from(bytes).ok()),
-        },
+pub(super) fn limits(section: &Section<'_>) -> Limits {
+    let resources = section.below("deploy").and_then(|deploy| deploy.below("resources"));
+    let limits = resources.as_ref().and_then(|resources| resources.below("limits"));
+    let reservations = resources.as_ref().and_then(|resources| resources.below("reservations"));
+    let limit = limits.as_ref();
+    Limits {
+        memory: section.size("mem_limit").or(limit.and_then(|it| it.size("memory"))).filter(|bytes| *bytes > 0),
+        memory_reservation: section
+            .size("mem_reservation")
+            .or(reservations.and_then(|it| it.size("memory")))
+            .filter(|bytes| *bytes > 0),
+        memory_swap: section.integer("memswap_limit").filter(|bytes| *bytes != 0),
         memory_swappiness: section.integer("mem_swappiness"),
         oom_kill_disable: section.flag("oom_kill_disable"),
-        cpus: section.number("cpus").filter(|cpus| *cpus > 0.0),
+        cpus: section.number("cpus").or(limit.and_then(|it| it.number("cpus"))).filter(|cpus| *cpus > 0.0),
         cpu_shares: section.integer("cpu_shares"),
         cpu_period: section.integer("cpu_period"),
         cpu_quota: section.integer("cpu_quota"),
         cpuset: section.string("cpuset"),
-        pids: section.integer("pids_limit"),
-    };
-    let Some(resources) = section.get("deploy").and_then(|deploy| deploy.get("resources")) else { return limits };
-    let path = format!("{}.deploy.resources", section.path);
-    if let Some(node) = resources.get("limits") {
-        let mut entry = Section::new(node, format!("{path}.limits"), section.problems);
-        entry.known(&["cpus", "memory", "pids"]);
-        limits.memory = limits.memory.or(entry.size("memory"));
-        limits.cpus = limits.cpus.or(entry.number("cpus"));
-        limits.pids = limits.pids.or(entry.integer("pids"));
+        pids: section.integer("pids_limit").or(limit.and_then(|it| it.integer("pids"))),
     }
-    if let Some(node) = resources.get("reservations") {
-        let mut entry = Section::new(node, format!("{path}.reservations"), section.problems);
-        entry.known(&["cpus", "memory", "devices", "generic_resources"]);
-        limits.memory_reservation = limits.memory_reservation.or(entry.size("memory"));
-    }
-    limits
 }

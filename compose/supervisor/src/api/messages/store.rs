@@ -60,6 +60,15 @@ pub struct PruneRequest {
     pub all: bool,
 }
 
+/// A network or volume that was made.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Created {
+    /// Id of a network, name of a volume.
+    pub id: String,
+    /// What was asked for and has no effect.
+    pub warnings: Vec<String>,
+}
+
 /// What went.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Removed {
