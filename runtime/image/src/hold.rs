@@ -88,3 +88,46 @@ impl Drop for Held {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcompose_sys::atomic::TempDir;
+
+    use super::*;
+
+    /// Writes a file on top of nothing and makes a layer of it.
+    fn layer(store: &Arc<Store>, held: &Held, name: &str) -> Digest {
+        let new = store.new_layer(&View::default()).unwrap();
+        std::fs::write(new.upper().join(name), name).unwrap();
+        store.commit(new, Some(0), held).unwrap()
+    }
+
+    #[test]
+    fn what_is_held_stays_when_its_last_image_goes() {
+        let folder = TempDir::new().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let held = Held::new(store.clone());
+        let one = layer(&store, &held, "one");
+        let image = ImageConfig { architecture: "amd64".to_owned(), ..ImageConfig::default() };
+        let mut image = ImageConfig { os: "linux".to_owned(), ..image };
+        image.rootfs.diff_ids = vec![one.clone()];
+        let id = store.add_image(&image).unwrap();
+        assert_eq!(store.add_image(&image).unwrap(), id, "the same image is there once");
+        store.remove(id.hex()).unwrap();
+        assert!(Held::new(store.clone()).add(std::slice::from_ref(&one)));
+        assert_eq!(store.remove_unused_layer(&one).unwrap(), 0, "it is held");
+        drop(held);
+        assert_eq!(store.remove_unused_layer(&one).unwrap(), 3);
+        assert!(!Held::new(store).add(&[one]));
+    }
+
+    #[test]
+    fn a_layer_that_comes_twice_is_seen_once_at_its_upper_place() {
+        let folder = TempDir::new().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let held = Held::new(store.clone());
+        let (one, two) = (layer(&store, &held, "one"), layer(&store, &held, "two"));
+        let view = held.view(&[one.clone(), two.clone(), one.clone()]);
+        assert_eq!(view.lower, [store.layer_path(&one), store.layer_path(&two)]);
+    }
+}
