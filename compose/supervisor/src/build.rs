@@ -380,3 +380,82 @@ fn contexts(project: &Project, section: &Value) -> Result<BTreeMap<String, Named
     }
     Ok(contexts)
 }
+
+#[cfg(test)]
+mod tests {
+    use rcompose_model::project::{Build, FileObject, Network as ModelNetwork};
+    use serde_json::json;
+
+    use super::*;
+
+    fn project(section: Value) -> Project {
+        let build = Build { context: section["context"].as_str().unwrap_or(".").to_owned(), attributes: section };
+        let service = Service { name: "web".to_owned(), build: Some(build), ..Service::default() };
+        let mut project = Project { name: "shop".to_owned(), working_dir: "/stack".into(), ..Project::default() };
+        project.services.insert("web".to_owned(), service);
+        let base = Build { context: ".".to_owned(), attributes: json!({}) };
+        let base = Service { name: "base".to_owned(), build: Some(base), ..Service::default() };
+        project.services.insert("base".to_owned(), base);
+        let secret =
+            FileObject { name: "shop_token".to_owned(), source: FileSource::Content("s".to_owned()), labels: BTreeMap::new() };
+        project.secrets.insert("token".to_owned(), secret);
+        project.networks.insert("inner".to_owned(), ModelNetwork { name: "shop_inner".to_owned(), ..ModelNetwork::default() });
+        project
+    }
+
+    fn asked(section: Value, options: &BuildOptions) -> Result<(BuildRequest, Vec<String>), Failure> {
+        let project = project(section);
+        request(&project, &project.services["web"], options)
+    }
+
+    #[test]
+    fn every_attribute_reaches_the_builder() {
+        let section = json!({
+            "context": "app", "dockerfile": "Other", "args": { "A": "1", "B": "2" }, "labels": { "x": "y" }, "target": "t",
+            "no_cache": true, "no_cache_filter": ["one"], "pull": true, "network": "inner", "shm_size": "64m",
+            "extra_hosts": ["a=1.2.3.4"], "ulimits": { "nofile": { "soft": 1, "hard": 2 }, "nproc": 3 }, "privileged": true,
+            "entitlements": ["network.host"], "secrets": [{ "source": "token", "target": "id" }], "ssh": ["default", "k=/s"],
+            "additional_contexts": { "base": "service:base", "img": "docker-image://x:1", "dir": "./d", "git": "https://h/x.git" },
+            "tags": ["other:1"], "platforms": ["linux/amd64"], "isolation": "process", "cache_from": ["x"],
+        });
+        let options = BuildOptions {
+            args: BTreeMap::from([("B".to_owned(), "3".to_owned())]),
+            ssh_agent: Some("/agent".to_owned()),
+            ..BuildOptions::default()
+        };
+        let (request, warnings) = asked(section, &options).unwrap();
+        assert_eq!(request.context, Some(ContextSource::Directory("/stack/app".into())));
+        assert_eq!(request.dockerfile, DockerfileSource::File("/stack/app/Other".into()));
+        assert_eq!((request.args["A"].as_str(), request.args["B"].as_str()), ("1", "3"));
+        assert_eq!((request.labels["x"].as_str(), request.labels[labels::SERVICE].as_str()), ("y", "web"));
+        assert!(request.no_cache && request.pull && request.no_cache_filter.contains("one"));
+        assert_eq!((request.network, request.shm_size), (Network::Named("shop_inner".to_owned()), Some(64 << 20)));
+        assert_eq!(request.extra_hosts, [("a".to_owned(), "1.2.3.4".to_owned())]);
+        assert_eq!((request.ulimits["nofile"], request.ulimits["nproc"]), ((1, 2), (3, 3)));
+        assert_eq!(request.entitlements, BTreeSet::from([Entitlement::NetworkHost, Entitlement::SecurityInsecure]));
+        assert!(matches!(&request.secrets["id"], SecretSource::Value(value) if value == "s"));
+        assert_eq!((&request.ssh["default"], &request.ssh["k"]), (&PathBuf::from("/agent"), &PathBuf::from("/s")));
+        assert_eq!(request.contexts["base"], NamedContext::Image("shop-base".to_owned()));
+        assert_eq!(request.contexts["img"], NamedContext::Image("x:1".to_owned()));
+        assert_eq!(request.contexts["dir"], NamedContext::Files(ContextSource::Directory("/stack/d".into())));
+        assert_eq!(request.contexts["git"], NamedContext::Files(ContextSource::Git("https://h/x.git".to_owned())));
+        assert_eq!(request.tags.iter().map(Reference::familiar).collect::<Vec<_>>(), ["shop-web:latest", "other:1"]);
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_its_service() {
+        for (section, text) in [
+            (json!({ "entitlements": ["root"] }), "service `web`: `root` is no entitlement"),
+            (json!({ "secrets": ["none"] }), "service `web`: the secret `none` is not in the files"),
+            (
+                json!({ "additional_contexts": { "a": "service:none" } }),
+                "service `web`: context `a`: `service:none` is no service",
+            ),
+            (json!({ "context": "https://host/x.tar.gz" }), "service `web`: the build context `https://host/x.tar.gz`"),
+        ] {
+            let failure = asked(section, &BuildOptions::default()).err().expect("it is refused");
+            assert!(failure.message.starts_with(text), "{}", failure.message);
+        }
+    }
+}
