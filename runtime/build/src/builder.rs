@@ -58,7 +58,9 @@ impl Builder {
         cancel: &Cancel,
     ) -> Result<Built, BuildError> {
         *self.active.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        let session = self.engine.build_session();
         let built = self.run(request, pull, watch, cancel);
+        drop(session);
         *self.active.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         built
     }

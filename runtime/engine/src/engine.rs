@@ -27,7 +27,7 @@ use rcompose_volume::Store as Volumes;
 
 pub use exec::ExecRequest;
 pub use host::Host;
-pub use step::{Step, StepHandle, StepRequest};
+pub use step::{BuildSession, Step, StepHandle, StepRequest};
 pub use usage::PrunedImages;
 
 use crate::EngineError;
@@ -121,8 +121,8 @@ pub struct Engine {
     containers: Mutex<BTreeMap<String, Arc<Entry>>>,
     /// Names of containers that are being made.
     reserved: Mutex<BTreeSet<String>>,
-    /// Held by who makes the network of builds, or takes it away.
-    build_network: Mutex<()>,
+    /// How many builds may want the network of builds; held by who makes it or takes it away.
+    builds: Mutex<usize>,
 }
 
 impl Engine {
@@ -152,7 +152,7 @@ impl Engine {
             launcher,
             containers: Mutex::new(BTreeMap::new()),
             reserved: Mutex::new(BTreeSet::new()),
-            build_network: Mutex::new(()),
+            builds: Mutex::new(0),
             root_hash,
             config,
         };

@@ -11,6 +11,7 @@
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcompose_container::frame::Frame;
 use rcompose_container::{Container as Running, ContainerId, ExitRecord, Launch, Rootfs};
@@ -29,7 +30,8 @@ use crate::record::{Paths, Record};
 
 /// How the folder of a step's bundle ends.
 pub(super) const STEP: &str = "step";
-/// Where steps are connected that ask for no other network. It is there as long as a step needs it.
+/// Where steps are connected that ask for no other network. It is there from the first that needs it to the end of the last build:
+/// making it costs more than a small step.
 const NETWORK: &str = "rcompose-build";
 
 /// A step that is to run.
@@ -53,7 +55,16 @@ pub struct Step {
     running: Running,
     frames: UnixStream,
     received: Vec<u8>,
-    shares_network: bool,
+}
+
+/// A build: what its steps share is there until the last one ends.
+pub struct BuildSession(Arc<Engine>);
+
+impl Drop for BuildSession {
+    fn drop(&mut self) {
+        *lock(&self.0.builds) -= 1;
+        self.0.remove_build_network();
+    }
 }
 
 /// What kills a step from another thread.
@@ -100,7 +111,6 @@ impl Engine {
         let id = new_id()?;
         let state = self.paths(id.as_str()).state;
         let paths = Paths { directory: state.with_extension(STEP), state };
-        let shares_network = request.spec.namespaces.network == Namespace::Private && !request.spec.networks.is_empty();
         let name = request.spec.name.clone();
         let started = self.launch_step(id.clone(), &paths, request);
         let started = started.and_then(|(running, frames)| {
@@ -109,9 +119,9 @@ impl Engine {
             Ok((running, frames))
         });
         match started {
-            Ok((running, frames)) => Ok(Step { id, name, paths, running, frames, received: Vec::new(), shares_network }),
+            Ok((running, frames)) => Ok(Step { id, name, paths, running, frames, received: Vec::new() }),
             Err(error) => {
-                self.clear_step(id.as_str(), &paths, shares_network);
+                self.clear_step(id.as_str(), &paths);
                 Err(error)
             }
         }
@@ -119,18 +129,18 @@ impl Engine {
 
     /// Waits for the end of a step whose output has been read, and clears away everything but its upper directory.
     pub fn end_step(&self, step: Step) -> Result<ExitRecord, EngineError> {
-        let Step { id, name, paths, running, frames, shares_network, .. } = step;
+        let Step { id, name, paths, running, frames, .. } = step;
         let ended = running.wait(None).doing(|| format!("wait for {name}"));
         drop(frames);
         let record = ExitRecord::read(&paths.exit()).unwrap_or_else(|| ExitRecord::unknown(now()));
         if let Err(error) = running.release() {
             tracing::warn!(%error, step = name, "what a step left could not be removed");
         }
-        self.clear_step(id.as_str(), &paths, shares_network);
+        self.clear_step(id.as_str(), &paths);
         ended.map(|_| record)
     }
 
-    fn clear_step(&self, id: &str, paths: &Paths, shares_network: bool) {
+    fn clear_step(&self, id: &str, paths: &Paths) {
         self.networks.detach(id);
         super::files::release_files(paths);
         for path in [&paths.directory, &paths.state] {
@@ -138,15 +148,21 @@ impl Engine {
                 tracing::warn!(%error, "what a step left could not be removed");
             }
         }
-        if shares_network {
-            self.remove_build_network();
-        }
         self.remove_empty_cgroup();
     }
 
-    /// Takes the network of builds away, unless a step is still on it.
+    /// Says that a build begins; it ends with what is given.
+    pub fn build_session(self: &Arc<Self>) -> BuildSession {
+        *lock(&self.builds) += 1;
+        BuildSession(self.clone())
+    }
+
+    /// Takes the network of builds away, unless a build may want it.
     pub(super) fn remove_build_network(&self) {
-        let _guard = lock(&self.build_network);
+        let builds = lock(&self.builds);
+        if *builds > 0 {
+            return;
+        }
         match self.networks.remove(NETWORK) {
             Ok(()) | Err(NetworkError::NotFound(_) | NetworkError::InUse { .. }) => {}
             Err(error) => tracing::warn!(%error, "the network of builds could not be removed"),
@@ -206,8 +222,8 @@ impl Engine {
         if record.spec.namespaces.network != Namespace::Private || record.spec.networks.is_empty() {
             return self.connect(record);
         }
-        // Held until the step is on the network: the last one that leaves takes it away.
-        let _guard = lock(&self.build_network);
+        // Held until the step is on the network.
+        let _builds = lock(&self.builds);
         let mut record = record.clone();
         for endpoint in record.spec.networks.iter_mut().filter(|endpoint| endpoint.network.is_empty()) {
             if self.networks.get(NETWORK).is_none() {
