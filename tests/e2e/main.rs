@@ -2,6 +2,7 @@
 
 mod answers;
 mod archive;
+mod build;
 mod config;
 mod environment;
 mod hostile;

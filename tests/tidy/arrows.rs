@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 /// Each room and the rooms that it may know.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("runtime/sys", &[]),
     ("runtime/container", &["sys"]),
     ("runtime/image", &["sys"]),
     ("runtime/network", &["sys"]),
     ("runtime/volume", &["sys"]),
     ("runtime/engine", &["sys", "container", "image", "network", "volume"]),
+    ("runtime/build", &["sys", "image", "engine"]),
     ("compose/model", &[]),
     ("compose/plan", &["model"]),
-    ("compose/supervisor", &["model", "plan", "engine"]),
+    ("compose/supervisor", &["model", "plan", "engine", "build"]),
     ("compose/cli", &["model", "plan", "supervisor", "container"]),
     ("tests/harness", &[]),
 ];

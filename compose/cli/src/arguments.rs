@@ -1,5 +1,6 @@
 //! The command line: what is common to all commands here, their own arguments in a file a family.
 
+mod build;
 mod config;
 mod life;
 mod lists;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use build::{Build, Builder};
 pub(crate) use config::Config;
 pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Stop};
 pub(crate) use lists::{Images, Logs, Ls, Port, Ps, Version};
@@ -132,6 +134,8 @@ pub(crate) enum Command {
     Exec(Exec),
     /// Run one command in a container of its own
     Run(Run),
+    /// Build images of services
+    Build(Build),
     /// Pull images
     Pull(Pull),
     /// Push images of services that say how they are built
@@ -167,6 +171,9 @@ pub(crate) enum Command {
     Login(Login),
     /// Log out of a registry
     Logout(Logout),
+    /// The build cache
+    #[command(subcommand)]
+    Builder(Builder),
     /// Images of the store
     #[command(subcommand)]
     Image(Image),

@@ -1,5 +1,7 @@
 //! The commands, a file each where they are more than a question.
 
+mod build;
+mod builder;
 mod config;
 mod exec;
 mod filter;
@@ -107,6 +109,8 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
                 remove_orphans: arguments.remove_orphans,
                 ignore_orphans: arguments.ignore_orphans,
                 scale: up::scale(&arguments.scale)?,
+                build: up::build_when(arguments.build, arguments.no_build),
+                build_options: build::on_the_way(&world),
                 ..UpOptions::default()
             };
             let project = world.project_to_start(&arguments.services, arguments.yes)?;
@@ -117,6 +121,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
         Command::Logs(arguments) => logs::logs(&world, arguments).await,
         Command::Exec(arguments) => exec::exec(&world, arguments).await,
         Command::Run(arguments) => run::run(&world, arguments).await,
+        Command::Build(arguments) => build::build(&world, arguments).await,
         Command::Pull(arguments) => pull(&world, arguments).await,
         Command::Push(arguments) => push(&world, arguments).await,
         Command::Login(arguments) => login::login(&world, arguments).await,
@@ -136,6 +141,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
         Command::Top(Services { services }) => top::top(&world, &services).await,
         Command::Ls(arguments) => ls::ls(&world, &arguments).await,
         Command::Version(arguments) => version::version(&arguments),
+        Command::Builder(command) => builder::builder(&world, command).await,
         Command::Image(command) => image::image(&world, command).await,
         Command::Network(command) => network::network(&world, command).await,
         Command::Volume(command) => volume::volume(&world, command).await,

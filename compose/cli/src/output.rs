@@ -1,5 +1,6 @@
 //! What people and scripts see: data on standard output, everything else on standard error.
 
+mod builds;
 mod diagnostic;
 mod lines;
 mod listing;

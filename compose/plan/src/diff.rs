@@ -127,7 +127,7 @@ fn why_recreate(wanted: &Wanted<'_>, observed: &Observed, old: &Container) -> Op
         };
         return Some(Cause::at(Reason::ConfigChanged { attributes }, place));
     }
-    let image = service.image.as_ref().and_then(|reference| observed.images.get(reference));
+    let image = naming::image_name(wanted.project, service).and_then(|reference| observed.images.get(&reference));
     if image.is_some_and(|image| *image != old.image) {
         return Some(Cause::at(Reason::ImageChanged, origins.find(&format!("services.{}.image", service.name))));
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rcompose_model::Project;
 use rcompose_model::project::{PullPolicy, Service};
 
+use crate::builds::{BuildWhen, add_builds, how};
 use crate::cause::Reason;
 use crate::graph::Dependencies;
 use crate::{Cause, Operation, Plan, PlanError, up};
@@ -18,6 +19,8 @@ pub struct ImageRequest {
     pub no_deps: bool,
     /// Instead of the services' own policies.
     pub policy: Option<PullPolicy>,
+    /// When services with a build section are built.
+    pub build: BuildWhen,
 }
 
 /// Plans to have the images at hand, each reference once and with the strictest policy that a service gives it.
@@ -28,12 +31,16 @@ pub fn images(project: &Project, request: &ImageRequest) -> Result<Plan, PlanErr
     let graph = Dependencies::of_project(project)?;
     let selected = up::select(project, &graph, &request.services, request.no_deps)?;
     let mut wanted: BTreeMap<(&str, Option<&str>), Vec<&Service>> = BTreeMap::new();
+    let mut built = BTreeSet::new();
     for service in selected.iter().map(|name| &project.services[*name]) {
-        if let Some(image) = &service.image {
+        if service.build.is_some() && request.build != BuildWhen::Never {
+            built.insert(service.name.as_str());
+        } else if let Some(image) = &service.image {
             wanted.entry((image, service.platform.as_deref())).or_default().push(service);
         }
     }
     let mut plan = Plan::default();
+    add_builds(&mut plan, project, built, &|service| how(service, request.build, request.policy.as_ref()))?;
     for ((reference, platform), users) in wanted {
         let policies: Vec<PullPolicy> = users.iter().map(|service| policy(service, request)).collect();
         plan.add(

@@ -5,12 +5,14 @@
 //!
 //! ```text
 //!  images()   which images must be looked at before anything else can be decided
+//!  builds()   which images are built, one that another is built from before it
 //!  up()       make what the files ask for: networks, volumes, containers
 //!  run()      one container for one command, and what it depends on
 //!  down()     take away what exists
 //!  lifecycle  start, stop, restart, kill, pause, unpause, remove: containers as they are
 //! ```
 
+pub mod builds;
 pub mod cause;
 mod diff;
 pub mod down;
@@ -26,12 +28,13 @@ pub mod operation;
 pub mod plan;
 pub mod up;
 
+pub use builds::{BuildRequest, BuildWhen, builds};
 pub use cause::Cause;
 pub use down::{Down, ImageRemoval, down};
 pub use error::PlanError;
 pub use images::{ImageRequest, images, pushes};
 pub use lifecycle::{Lifecycle, lifecycle};
-pub use naming::{container_name, one_off_name, replacement_name};
+pub use naming::{container_name, image_name, one_off_name, replacement_name};
 pub use observed::Observed;
 pub use operation::{ContainerRef, OneOff, Operation};
 pub use plan::{Plan, Planned};

@@ -1,4 +1,4 @@
-//! Names of containers.
+//! Names of containers and images.
 
 use rcompose_model::project::{Project, Service};
 
@@ -18,4 +18,10 @@ pub fn one_off_name(project: &str, service: &str, slug: &str) -> String {
 /// Names a container while the one that it replaces still has the name.
 pub fn replacement_name(old_id: &str, name: &str) -> String {
     format!("{}_{name}", &old_id[..old_id.len().min(12)])
+}
+
+/// Names the image of a service: as the files do, or after the service whose build makes it. `None` for a service with neither.
+pub fn image_name(project: &Project, service: &Service) -> Option<String> {
+    let built = || service.build.as_ref().map(|_| format!("{}-{}", project.name, service.name));
+    service.image.clone().or_else(built)
 }

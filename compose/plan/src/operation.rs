@@ -54,6 +54,17 @@ pub enum Operation {
         /// As written.
         reference: String,
     },
+    /// Builds the image of a service.
+    BuildImage {
+        /// Service.
+        service: String,
+        /// Its image.
+        reference: String,
+        /// Only if the image is not there.
+        missing: bool,
+        /// Pulls it before, and builds only what cannot be pulled.
+        pull: bool,
+    },
     /// Makes the network `key` of the project.
     CreateNetwork {
         /// Key in the file.
@@ -165,6 +176,12 @@ impl fmt::Display for Operation {
                 _ => write!(out, "ensure image `{reference}`"),
             },
             Self::PushImage { reference } => write!(out, "push image `{reference}`"),
+            Self::BuildImage { service, reference, missing: false, .. } => {
+                write!(out, "build image `{reference}` of service `{service}`")
+            }
+            Self::BuildImage { service, reference, missing: true, .. } => {
+                write!(out, "build image `{reference}` of service `{service}` unless it is there")
+            }
             Self::CreateNetwork { name, .. } => write!(out, "create network `{name}`"),
             Self::RemoveNetwork { name } => write!(out, "remove network `{name}`"),
             Self::CreateVolume { name, .. } => write!(out, "create volume `{name}`"),

@@ -1,6 +1,7 @@
 //! The router: thin handlers over the supervisor. HTTP/1.1 with JSON on a Unix socket; streams are one object a line.
 
 mod artifacts;
+mod builds;
 mod images;
 pub mod messages;
 mod networks;
@@ -77,6 +78,8 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/images/inspect", post(images::inspect))
         .route("/v1/images/remove", post(images::remove))
         .route("/v1/images/prune", post(images::prune))
+        .route("/v1/build-cache", get(builds::describe))
+        .route("/v1/build-cache/prune", post(builds::prune))
         .route("/v1/networks", get(networks::list))
         .route("/v1/networks/create", post(networks::create))
         .route("/v1/networks/remove", post(networks::remove))

@@ -25,7 +25,7 @@ pub(crate) use images::{renewed, show};
 pub(crate) use request::apply;
 
 use crate::keep::blocking;
-use crate::messages::{ApplyRequest, Event, Failure, ProgressStatus};
+use crate::messages::{ApplyRequest, BuildOptions, Event, Failure, ProgressStatus};
 use crate::resource;
 use crate::supervisor::Supervisor;
 use crate::translate::{self, Part};
@@ -50,6 +50,8 @@ struct Run {
     /// No registry is asked.
     offline: bool,
     events: Events,
+    /// How images are built.
+    build: BuildOptions,
 }
 
 /// Carries a plan out; gives what failed.
@@ -60,6 +62,7 @@ pub(crate) async fn execute(supervisor: &Arc<Supervisor>, plan: Plan, request: &
         project_name: request.project_name.clone(),
         offline: request.offline,
         events: events.clone(),
+        build: request.action.build_options().cloned().unwrap_or_default(),
     });
     let turns = request.parallel.map(|limit| Arc::new(Semaphore::new(limit.get())));
     let mut waiting: BTreeMap<NodeIndex, usize> =
@@ -126,6 +129,9 @@ impl Run {
                 self.ensure_image(reference, policy, platform.as_deref(), *optional).await
             }
             Operation::PushImage { reference } => self.push_image(reference).await,
+            Operation::BuildImage { service, reference, missing, pull } => {
+                self.build_image(service, reference, *missing, *pull).await
+            }
             Operation::CreateNetwork { key, .. } => {
                 let (spec, asked) = self.network(key)?;
                 for text in resource::network_without_effect(&spec, asked) {

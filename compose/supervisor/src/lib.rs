@@ -7,9 +7,11 @@
 //! resource   a network or volume to what is made
 //! service    the machine of a container: pure     restart    when it is started again
 //! health     whether it works                     docker     another engine's images
+//! build      images that services are built to
 //! ```
 
 mod api;
+mod build;
 pub mod client;
 mod docker;
 mod execute;
@@ -26,6 +28,8 @@ mod supervisor;
 mod translate;
 
 pub use api::messages;
+pub use build::bytes as parse_bytes;
+pub use rcompose_build as builder;
 pub use rcompose_engine::frame;
 pub use rcompose_engine::image::{RegistryConfig, RegistryError, log_in, log_out};
 pub use role::main;

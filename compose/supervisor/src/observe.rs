@@ -30,7 +30,8 @@ pub(crate) fn observe(
         let resource = resource(&volume.spec.labels, labels::VOLUME);
         (volume.spec.name, resource)
     });
-    let references = project.into_iter().flat_map(|it| it.services.values()).filter_map(|service| service.image.clone());
+    let services = project.into_iter().flat_map(|project| project.services.values().map(move |service| (project, service)));
+    let references = services.filter_map(|(project, service)| rcompose_plan::image_name(project, service));
     let images = references.filter_map(|reference| Some((reference.clone(), engine.images().id_of(&reference)?))).collect();
     Observed { containers, networks: networks.collect(), volumes: volumes.collect(), images }
 }

@@ -73,6 +73,7 @@ async fn run(settings: &Settings) -> Result<(), String> {
     }
     // Nobody new finds it while it ends.
     let _ = std::fs::remove_file(settings.socket());
+    supervisor.builds.cancel();
     supervisor.keeper.close().await;
     supervisor.engine.close().await;
     drop(lock);

@@ -16,7 +16,7 @@ use rcompose_plan::{OneOff, labels};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TranslateError {
     /// Neither image nor a way to make one.
-    #[error("service `{0}` has only a build section, and building is not supported yet")]
+    #[error("service `{0}` has neither an image nor a build section")]
     NoImage(String),
     /// A secret or config that is not there.
     #[error("environment variable \"{variable}\" required by {kind} \"{name}\" is not set")]
@@ -54,7 +54,7 @@ pub(crate) fn container(
     part: Part<'_>,
     name: &str,
 ) -> Result<ContainerSpec, TranslateError> {
-    let image = service.image.clone().ok_or_else(|| TranslateError::NoImage(service.name.clone()))?;
+    let image = rcompose_plan::image_name(project, service).ok_or_else(|| TranslateError::NoImage(service.name.clone()))?;
     Ok(ContainerSpec {
         name: name.to_owned(),
         image,

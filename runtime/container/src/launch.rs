@@ -40,6 +40,9 @@ pub struct Launch {
     pub log: Option<LogTarget>,
     /// Standard input stays open and takes what attached clients send.
     pub stdin_open: bool,
+    /// It ends with whoever launched it, who gets its frames: for what is of no use without them.
+    #[serde(default)]
+    pub bound: bool,
 }
 
 /// Where output is written.
@@ -124,12 +127,23 @@ impl Launcher {
 
     /// Makes a container that waits for [`Container::start`].
     pub fn create(&self, launch: Launch) -> Result<Container, LaunchError> {
+        self.create_with(launch).map(|(container, _)| container)
+    }
+
+    /// As [`Launcher::create`], for a container that ends when the stream of its frames is dropped.
+    pub fn create_bound(&self, launch: Launch) -> Result<(Container, UnixStream), LaunchError> {
+        self.create_with(Launch { bound: true, ..launch })
+    }
+
+    fn create_with(&self, launch: Launch) -> Result<(Container, UnixStream), LaunchError> {
         let (id, state_dir) = (launch.id.to_string(), launch.state_dir.clone());
         let (mut socket, monitor) = self.spawn(&Instructions::Run(Box::new(launch)))?;
         let answer = read_answer(&mut socket).map_err(|source| LaunchError::Gone { id: id.clone(), source })?;
         match answer {
-            Answer::Ready => Container::opened(&state_dir, Some(monitor))
-                .ok_or_else(|| LaunchError::Gone { id, source: std::io::ErrorKind::NotFound.into() }),
+            Answer::Ready => {
+                let gone = || LaunchError::Gone { id, source: std::io::ErrorKind::NotFound.into() };
+                Ok((Container::opened(&state_dir, Some(monitor)).ok_or_else(gone)?, socket))
+            }
             Answer::Failed { code, text } => {
                 monitor.reap();
                 Err(StartError { code, text }.into())

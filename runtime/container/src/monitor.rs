@@ -65,7 +65,11 @@ fn run(launch: Launch, mut supervisor: UnixStream) -> ExitCode {
         made.discard();
         return ExitCode::FAILURE;
     }
-    drop(supervisor);
+    if launch.bound {
+        made.session.serve_only(supervisor);
+    } else {
+        drop(supervisor);
+    }
     let ended = made.session.run();
     let oom_killed = made.cgroup.as_ref().is_some_and(|cgroup| cgroup.oom_kills() > 0);
     let record = ExitRecord { code: ended.code, oom_killed, finished_at: ended.finished_at, ran_for: ended.ran_for };

@@ -20,5 +20,9 @@ pub enum Rootfs {
         upper: PathBuf,
         /// Empty, on the same file system as `upper`.
         work: PathBuf,
+        /// `upper` is to be read as a layer afterwards, and a crash may take it: nothing is synchronised, and a directory that
+        /// is renamed is copied.
+        #[serde(default)]
+        throwaway: bool,
     },
 }

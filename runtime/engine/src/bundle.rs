@@ -251,12 +251,29 @@ fn asked_mount(
                 invalid(format!("a part of an image cannot be mounted at {}: it has several layers", asked.target))
             })?
         }
+        MountSource::Trees { lower, subpath, upper } => trees(&asked.target, lower, subpath.as_deref(), upper.as_ref(), access),
         MountSource::Tmpfs { options } => {
             let mut all = vec!["nosuid", "nodev", "noexec", access];
             all.extend(options.iter().map(String::as_str).filter(|option| !option.is_empty()));
             mount(&asked.target, "tmpfs", &all)
         }
     })
+}
+
+/// A bind mount of one tree; an overlay of several, or of one that keeps what it is.
+fn trees(target: &str, lower: &[PathBuf], subpath: Option<&str>, upper: Option<&(PathBuf, PathBuf)>, access: &str) -> Mount {
+    let part = subpath.map(|path| format!("{SUBPATH}{path}"));
+    if let ([tree], None) = (lower, upper) {
+        let options: Vec<&str> = ["rbind", access, "rprivate"].into_iter().chain(part.as_deref()).collect();
+        return bind(tree.clone(), target, &options);
+    }
+    let mut options: Vec<String> = vec![access.to_owned()];
+    options.extend(lower.iter().map(|layer| format!("lowerdir+={}", layer.display())));
+    if let Some((upper, work)) = upper {
+        options.extend([format!("upperdir={}", upper.display()), format!("workdir={}", work.display())]);
+    }
+    options.extend(part);
+    mount(target, "overlay", &options.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// A bind mount of one tree, an overlay of several; `None` for a part of several.

@@ -267,6 +267,15 @@ pub enum MountSource {
         /// mount(8) options (`size=64m`, `mode=1777`, `noexec`).
         options: Vec<String>,
     },
+    /// Directories of the host, seen as one; a part of them is resolved inside.
+    Trees {
+        /// Topmost first.
+        lower: Vec<PathBuf>,
+        /// Only this directory of them.
+        subpath: Option<String>,
+        /// Takes the writes, and what an overlay needs besides; without it a single tree takes them itself.
+        upper: Option<(PathBuf, PathBuf)>,
+    },
     /// Read-only content of an image.
     Image {
         /// Reference.

@@ -11,6 +11,7 @@ mod image;
 mod life;
 mod remove;
 mod start;
+mod step;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ use rcompose_volume::Store as Volumes;
 
 pub use exec::ExecRequest;
 pub use host::Host;
+pub use step::{BuildSession, Step, StepHandle, StepRequest};
 pub use usage::PrunedImages;
 
 use crate::EngineError;
@@ -112,13 +114,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Engine {
     config: Config,
     root_hash: String,
-    images: Images,
+    images: Arc<Images>,
     networks: Networks,
     volumes: Volumes,
     launcher: Launcher,
     containers: Mutex<BTreeMap<String, Arc<Entry>>>,
     /// Names of containers that are being made.
     reserved: Mutex<BTreeSet<String>>,
+    /// How many builds may want the network of builds; held by who makes it or takes it away.
+    builds: Mutex<usize>,
 }
 
 impl Engine {
@@ -142,12 +146,13 @@ impl Engine {
         let launcher =
             Launcher::of(&config.program).map_err(|source| EngineError::Launch { container: "any".to_owned(), source })?;
         let engine = Self {
-            images: Images::open(&config.data_root.join("images"))?,
+            images: Arc::new(Images::open(&config.data_root.join("images"))?),
             networks: Networks::open(networks, runtime)?,
             volumes,
             launcher,
             containers: Mutex::new(BTreeMap::new()),
             reserved: Mutex::new(BTreeSet::new()),
+            builds: Mutex::new(0),
             root_hash,
             config,
         };
@@ -173,7 +178,7 @@ impl Engine {
     }
 
     /// The images.
-    pub fn images(&self) -> &Images {
+    pub fn images(&self) -> &Arc<Images> {
         &self.images
     }
 

@@ -12,7 +12,9 @@ mod record;
 mod seccomp;
 
 pub use container::ContainerSpec;
-pub use engine::{Config, Container, Engine, ExecRequest, Host, PrunedImages, State};
+pub use engine::{
+    BuildSession, Config, Container, Engine, ExecRequest, Host, PrunedImages, State, Step, StepHandle, StepRequest,
+};
 pub use error::EngineError;
 pub use record::Record;
 

@@ -90,6 +90,9 @@ pub struct Config {
     /// For shell forms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<Vec<String>>,
+    /// Instructions for those who build on it.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    pub on_build: Vec<String>,
 }
 
 /// How it is told whether a container works. Times in nanoseconds, 0 is not given.

@@ -9,6 +9,7 @@ mod decompress;
 mod fuse;
 #[cfg(test)]
 mod hostile;
+mod pack;
 mod recipe;
 
 use std::collections::{BTreeMap, HashMap};
@@ -29,6 +30,7 @@ use crate::Digest;
 pub(crate) use compare::compare;
 pub(crate) use decompress::{decompress, is_compressed};
 pub(crate) use fuse::Fuse;
+pub(crate) use pack::{PackError, PackOptions, pack};
 use recipe::Recorder;
 pub(crate) use recipe::{Packed, archive_size, replaced};
 
@@ -111,25 +113,8 @@ pub(crate) fn unpack(archive: impl Read, target: &Path, recipe: &Path) -> Result
     let stream = std::io::BufReader::with_capacity(CHUNK, decompress(archive).map_err(LayerError::Read)?);
     let mut hashing = Hashing { inner: recorder.reading(stream), hash: Sha256::new(), count: 0 };
     let root = Root::open(target).map_err(|source| LayerError::Write { entry: "/".to_owned(), source })?;
-    let buffer = vec![0; CHUNK];
-    let mut unpacking = Unpacking {
-        root,
-        recorder: recorder.clone(),
-        bytes: 0,
-        entries: 0,
-        times: BTreeMap::new(),
-        buffer,
-        recorded: HashMap::new(),
-        replaced: recipe::replaced(recipe),
-    };
-    let fuse = Fuse::new();
-    let mut tar = tar::Archive::new(fuse.reading(&mut hashing));
-    let mut entries = tar.entries().map_err(LayerError::Read)?;
-    while let Some(mut entry) = fuse.next(&mut entries).map_err(LayerError::Read)? {
-        unpacking.entry(&mut entry)?;
-        // What nobody wanted of it, such as the content of a whiteout.
-        std::io::copy(&mut entry, &mut std::io::sink()).map_err(LayerError::Read)?;
-    }
+    let mut unpacking = Unpacking::new(root, Some(recorder.clone()), recipe::replaced(recipe));
+    unpacking.entries(&mut hashing)?;
     unpacking.finish()?;
     // What lies behind the end of the archive belongs to its digest all the same.
     std::io::copy(&mut hashing, &mut std::io::sink()).map_err(LayerError::Read)?;
@@ -137,9 +122,31 @@ pub(crate) fn unpack(archive: impl Read, target: &Path, recipe: &Path) -> Result
     Ok((Digest::from_hash(&hashing.hash.finalize()), unpacking.bytes))
 }
 
+/// Unpacks an archive of files, which hides nothing and is not put together again, into an empty directory.
+///
+/// # Errors
+/// Anything wrong with the archive.
+pub fn unpack_files(archive: impl Read, target: &Path) -> Result<(), LayerError> {
+    let mut hashing = Hashing { inner: decompress(archive).map_err(LayerError::Read)?, hash: Sha256::new(), count: 0 };
+    let root = Root::open(target).map_err(|source| LayerError::Write { entry: "/".to_owned(), source })?;
+    // What is not put together again need not be put aside.
+    let mut unpacking = Unpacking::new(root, None, PathBuf::new());
+    unpacking.entries(&mut hashing)?;
+    unpacking.finish()
+}
+
+/// Decompresses what may be gzip, zstd or neither, by its first bytes.
+///
+/// # Errors
+/// What grows beyond all measure is not read to its end.
+pub fn decompressed<'a>(source: impl Read + 'a) -> std::io::Result<Box<dyn Read + 'a>> {
+    decompress(source)
+}
+
 struct Unpacking {
     root: Root,
-    recorder: Recorder,
+    /// Without it the archive is no layer: names that hide something are names like others.
+    recorder: Option<Recorder>,
     bytes: u64,
     entries: u64,
     /// Of directories, set at the end: every entry in them would change them.
@@ -155,6 +162,24 @@ struct Unpacking {
 type Entry<'a, R> = tar::Entry<'a, R>;
 
 impl Unpacking {
+    fn new(root: Root, recorder: Option<Recorder>, replaced: PathBuf) -> Self {
+        let (times, recorded, buffer) = (BTreeMap::new(), HashMap::new(), vec![0; CHUNK]);
+        Self { root, recorder, bytes: 0, entries: 0, times, buffer, recorded, replaced }
+    }
+
+    /// Makes everything that an archive holds.
+    fn entries(&mut self, archive: impl Read) -> Result<(), LayerError> {
+        let fuse = Fuse::new();
+        let mut tar = tar::Archive::new(fuse.reading(archive));
+        let mut entries = tar.entries().map_err(LayerError::Read)?;
+        while let Some(mut entry) = fuse.next(&mut entries).map_err(LayerError::Read)? {
+            self.entry(&mut entry)?;
+            // What nobody wanted of it, such as the content of a whiteout.
+            std::io::copy(&mut entry, &mut std::io::sink()).map_err(LayerError::Read)?;
+        }
+        Ok(())
+    }
+
     fn entry<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<(), LayerError> {
         self.entries += 1;
         fault::point("image.layer.entry");
@@ -167,7 +192,7 @@ impl Unpacking {
         let done = match path.file_name() {
             // The root itself: only what describes it.
             None => self.describe_root(entry),
-            Some(file) if file.as_bytes().starts_with(WHITEOUT) => self.whiteout(&path, file),
+            Some(file) if self.recorder.is_some() && file.as_bytes().starts_with(WHITEOUT) => self.whiteout(&path, file),
             Some(_) => self.make(entry, &path),
         };
         done.map_err(|failure| match failure {
@@ -217,9 +242,9 @@ impl Unpacking {
                     .during("openat", || format!("{name:?}"))?;
                 let mut file = std::fs::File::from(file);
                 // A sparse file has other bytes in the archive than when it is read.
-                let step = match kind {
-                    tar::EntryType::GNUSparse => None,
-                    _ => self.recorder.file(path, entry.raw_file_position(), entry.size()).map_err(Failure::Read)?,
+                let step = match (&self.recorder, kind) {
+                    (None, _) | (_, tar::EntryType::GNUSparse) => None,
+                    (Some(recorder), _) => recorder.file(path, entry.raw_file_position(), entry.size()).map_err(Failure::Read)?,
                 };
                 let inode = rustix::fs::fstat(&file).during("fstat", || format!("{name:?}"))?.st_ino;
                 match step {

@@ -5,9 +5,12 @@
 //! visible.
 
 mod archive;
+mod commit;
 mod config;
 mod digest;
+mod fetch;
 mod history;
+mod hold;
 mod import;
 mod inspect;
 mod layer;
@@ -20,11 +23,14 @@ mod tree;
 mod usage;
 
 pub use archive::{ArchiveForm, LoadError, Loaded, SaveError, Saving};
-pub use config::{Config, Healthcheck, ImageConfig};
+pub use commit::{CommitError, NewLayer};
+pub use config::{Config, Healthcheck, ImageConfig, RootFs};
 pub use digest::Digest;
+pub use fetch::{FetchError, FetchRequest, Fetched, fetch};
 pub use history::Step;
+pub use hold::Held;
 pub use import::Import;
-pub use layer::LayerError;
+pub use layer::{LayerError, decompressed, unpack_files};
 pub use platform::{InvalidPlatform, Platform};
 pub use reference::{InvalidReference, Reference};
 pub use registry::{

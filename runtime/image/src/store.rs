@@ -170,8 +170,8 @@ impl Store {
             return Ok((format!("rootfs:{}", path.display()), config, view));
         }
         let image = self.resolve(name)?;
-        let lower = image.config.rootfs.diff_ids.iter().rev().map(|id| self.layers.path(id)).collect();
-        Ok((image.id.to_string(), image.config, View { lower, binds: Vec::new() }))
+        let view = self.view_of(&image.config.rootfs.diff_ids);
+        Ok((image.id.to_string(), image.config, view))
     }
 
     /// The id that a name stands for now, if it is there.

@@ -90,9 +90,14 @@ pub fn sync_filesystem(path: &Path) -> Result<()> {
 /// # Errors
 /// `EEXIST` when the name is taken.
 pub fn publish_dir(temporary: &Path, target: &Path) -> Result<()> {
-    rustix::fs::renameat_with(CWD, temporary, CWD, target, RenameFlags::NOREPLACE)
-        .during("renameat2", || format!("{temporary:?}, {target:?}, RENAME_NOREPLACE"))?;
+    publish_dir_relaxed(temporary, target)?;
     sync_directory(target.parent().unwrap_or(Path::new("/")))
+}
+
+/// As [`publish_dir`], but without waiting for the disk: for what can be made again.
+pub fn publish_dir_relaxed(temporary: &Path, target: &Path) -> Result<()> {
+    rustix::fs::renameat_with(CWD, temporary, CWD, target, RenameFlags::NOREPLACE)
+        .during("renameat2", || format!("{temporary:?}, {target:?}, RENAME_NOREPLACE"))
 }
 
 /// Removes a tree. Symbolic links are removed, not followed; another file system below it is an error, not emptied.

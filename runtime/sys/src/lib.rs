@@ -15,6 +15,7 @@ pub mod lock;
 pub mod mount;
 pub mod namespace;
 pub mod netns;
+pub mod overlay;
 pub mod privilege;
 pub mod process;
 pub mod seccomp;

@@ -100,6 +100,16 @@ pub struct Writable<'a> {
     pub upper: &'a std::path::Path,
     /// The kernel's own, beside it.
     pub work: &'a std::path::Path,
+    /// `upper` is to be read as a layer afterwards, and a crash may take it.
+    pub throwaway: bool,
+}
+
+impl Writable<'_> {
+    /// Options of the overlay, some of which have no value. With these everything in an upper directory is a file, a whiteout or
+    /// an opaque directory, and nothing is synchronised.
+    pub fn options(&self) -> &'static [(&'static str, &'static str)] {
+        if self.throwaway { &[("redirect_dir", "off"), ("metacopy", "off"), ("volatile", "")] } else { &[] }
+    }
 }
 
 /// Mounts an overlay by the call that takes all options in one page: descriptors are the shortest names that paths can have.
@@ -117,6 +127,9 @@ pub fn overlay_at(target: impl AsFd, lower: &[PathBuf], writable: Option<Writabl
     let opened = writable.map(|it| Ok::<_, Error>((handle(it.upper)?, handle(it.work)?))).transpose()?;
     if let Some((upper, work)) = &opened {
         options = format!("{options},upperdir={},workdir={}", proc_path(upper), proc_path(work));
+        for (name, value) in writable.iter().flat_map(Writable::options) {
+            options = if value.is_empty() { format!("{options},{name}") } else { format!("{options},{name}={value}") };
+        }
         flags = MountFlags::empty();
     }
     let options = std::ffi::CString::new(options).expect("names of descriptors hold no zero byte");
@@ -124,8 +137,8 @@ pub fn overlay_at(target: impl AsFd, lower: &[PathBuf], writable: Option<Writabl
     rustix::mount::mount("overlay", proc_path(&target), "overlay", flags, options.as_c_str()).during("mount", what)
 }
 
-/// As [`overlay_at`], read-only, and attached nowhere: it is mounted in a namespace that ends with the thread that made it.
-pub fn detached_overlay(lower: &[PathBuf]) -> Result<OwnedFd> {
+/// As [`overlay_at`], and attached nowhere: it is mounted in a namespace that ends with the thread that made it.
+pub fn detached_overlay(lower: &[PathBuf], writable: Option<Writable<'_>>) -> Result<OwnedFd> {
     crate::netns::on_thread(|| {
         namespace::unshare(Kinds::MOUNT)?;
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
@@ -133,7 +146,7 @@ pub fn detached_overlay(lower: &[PathBuf]) -> Result<OwnedFd> {
         // Any directory does for the place.
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let open = || rustix::fs::open("/proc", flags, Mode::empty()).during("open", || "\"/proc\", O_PATH".to_owned());
-        overlay_at(open()?, lower, None)?;
+        overlay_at(open()?, lower, writable)?;
         let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         open_tree(rustix::fs::CWD, "/proc", clone).during("open_tree", || "OPEN_TREE_CLONE".to_owned())
     })
@@ -152,7 +165,7 @@ mod tests {
             std::fs::create_dir(layer).unwrap();
             std::fs::write(layer.join("top"), layer.to_string_lossy().as_bytes()).unwrap();
         }
-        let tree = crate::beneath::Root::from_fd(detached_overlay(&layers).unwrap());
+        let tree = crate::beneath::Root::from_fd(detached_overlay(&layers, None).unwrap());
         assert_eq!(tree.read_regular("top", 1000).unwrap(), layers[0].to_string_lossy().as_bytes());
         let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!table.contains("lowerdir=/proc/self/fd"), "{table}");

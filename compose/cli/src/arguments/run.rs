@@ -70,6 +70,12 @@ pub(crate) struct Run {
     /// Without progress
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    /// Build the image before
+    #[arg(long)]
+    pub(crate) build: bool,
+    /// Without progress of builds
+    #[arg(long)]
+    pub(crate) quiet_build: bool,
     /// Without progress of pulls
     #[arg(long)]
     pub(crate) quiet_pull: bool,
@@ -135,6 +141,8 @@ pub(crate) enum PullWhen {
     Missing,
     /// Never
     Never,
+    /// Never: what has a build section is built
+    Build,
 }
 
 impl PullWhen {
@@ -143,6 +151,7 @@ impl PullWhen {
             Self::Always => PullPolicy::Always,
             Self::Missing => PullPolicy::Missing,
             Self::Never => PullPolicy::Never,
+            Self::Build => PullPolicy::Build,
         }
     }
 }

@@ -68,6 +68,15 @@ pub(crate) struct Up {
     /// Pull images before: instead of what the files say
     #[arg(long, value_enum, value_name = "WHEN")]
     pub(crate) pull: Option<PullWhen>,
+    /// Build images before
+    #[arg(long, conflicts_with = "no_build")]
+    pub(crate) build: bool,
+    /// Build nothing, even if an image is missing
+    #[arg(long)]
+    pub(crate) no_build: bool,
+    /// Without progress of builds
+    #[arg(long)]
+    pub(crate) quiet_build: bool,
     /// Without progress of pulls
     #[arg(long)]
     pub(crate) quiet_pull: bool,
@@ -86,8 +95,15 @@ pub(crate) struct Up {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
 pub(crate) struct Create {
     pub(crate) services: Vec<String>,
+    /// Build images before
+    #[arg(long, conflicts_with = "no_build")]
+    pub(crate) build: bool,
+    /// Build nothing, even if an image is missing
+    #[arg(long)]
+    pub(crate) no_build: bool,
     /// Recreate containers even if nothing changed
     #[arg(long, conflicts_with = "no_recreate")]
     pub(crate) force_recreate: bool,

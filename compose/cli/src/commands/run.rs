@@ -11,7 +11,8 @@ use rcompose_supervisor::messages::{Action, RunOptions};
 use serde_json::{Map, Value, json};
 
 use super::process::{self, Signals};
-use super::{apply_shown, check_names};
+use super::up::build_when;
+use super::{apply_shown, build, check_names};
 use crate::arguments::{PullWhen, Run};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -35,9 +36,12 @@ pub(crate) async fn run(world: &World, arguments: Run) -> Result<Exit, CommandEr
         tty,
         interactive: arguments.interactive && !arguments.detach,
         pull: arguments.pull.map(PullWhen::policy),
+        build: build_when(arguments.build, false),
+        build_options: build::on_the_way(world),
     };
     let name = project.name.clone();
     let progress = Progress::new(&world.global, "run").quiet_if(arguments.quiet).quiet_pulls_if(arguments.quiet_pull);
+    let progress = progress.quiet_builds_if(arguments.quiet_build);
     let making = apply_shown(world, progress, &name, Some(project), Action::Run(options));
     let made = tokio::select! {
         // The supervisor finishes the step that it is in; nothing has been started.

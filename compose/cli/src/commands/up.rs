@@ -7,7 +7,9 @@ use rcompose_model::project::Service;
 use rcompose_supervisor::client::Client;
 use rcompose_supervisor::messages::{Action, LifecycleVerb, LogEvent, LogsRequest, UpOptions};
 
-use super::{apply, apply_shown, ps};
+use rcompose_plan::BuildWhen;
+
+use super::{apply, apply_shown, build, ps};
 use crate::arguments::{PullWhen, Up};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -38,11 +40,14 @@ pub(crate) async fn up(world: &World, arguments: Up) -> Result<Exit, CommandErro
         wait: arguments.wait,
         wait_timeout: arguments.wait_timeout,
         pull: arguments.pull.map(PullWhen::policy),
+        build: build_when(arguments.build, arguments.no_build),
+        build_options: build::on_the_way(world),
     };
     let began = jiff::Timestamp::now();
     let detached = arguments.detach || arguments.wait || arguments.no_start || world.global.dry_run;
     let shown = shown(&project, &arguments)?;
-    let progress = Progress::new(&world.global, "up").quiet_pulls_if(arguments.quiet_pull);
+    let progress = Progress::new(&world.global, "up");
+    let progress = progress.quiet_pulls_if(arguments.quiet_pull).quiet_builds_if(arguments.quiet_build);
     let bringing = apply_shown(world, progress, &name, Some(project), Action::Up(options));
     tokio::select! {
         // The supervisor finishes the step that it is in; what runs then is stopped below.
@@ -56,6 +61,15 @@ pub(crate) async fn up(world: &World, arguments: Up) -> Result<Exit, CommandErro
     }
     let since = i64::try_from(began.as_nanosecond()).unwrap_or(0);
     follow(world, &name, &arguments, shown, since).await
+}
+
+/// When services with a build section are built.
+pub(crate) fn build_when(always: bool, never: bool) -> BuildWhen {
+    match (always, never) {
+        (true, _) => BuildWhen::Always,
+        (false, true) => BuildWhen::Never,
+        (false, false) => BuildWhen::AsAsked,
+    }
 }
 
 /// The services whose output is shown.

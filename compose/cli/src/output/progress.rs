@@ -3,9 +3,11 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
+use rcompose_supervisor::builder::BuildEvent;
 use rcompose_supervisor::messages::{Event, ProgressStatus};
 use unicode_width::UnicodeWidthStr;
 
+use super::builds::BuildLines;
 use super::words::bytes;
 use super::{tell, warn_text};
 use crate::arguments::{Ansi, Global, Progress as Mode};
@@ -20,6 +22,9 @@ pub(crate) struct Progress {
     title: &'static str,
     /// Pulls are shown too.
     pulls: bool,
+    /// What happens in builds is shown too.
+    builds: bool,
+    build_lines: BuildLines,
     rows: Vec<Row>,
     drawn: usize,
 }
@@ -48,7 +53,18 @@ impl Progress {
             Ansi::Never => false,
             Ansi::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         };
-        Self { mode, on_stdout, colour, dry_run: global.dry_run, title, pulls: true, rows: Vec::new(), drawn: 0 }
+        Self {
+            mode,
+            on_stdout,
+            colour,
+            dry_run: global.dry_run,
+            title,
+            pulls: true,
+            builds: true,
+            build_lines: BuildLines::default(),
+            rows: Vec::new(),
+            drawn: 0,
+        }
     }
 
     /// Shows warnings only, if `quiet`.
@@ -59,6 +75,11 @@ impl Progress {
     /// Leaves pulls out, if `quiet`.
     pub(crate) fn quiet_pulls_if(self, quiet: bool) -> Self {
         Self { pulls: !quiet, ..self }
+    }
+
+    /// Leaves out what happens in builds, if `quiet`.
+    pub(crate) fn quiet_builds_if(self, quiet: bool) -> Self {
+        Self { builds: !quiet, ..self }
     }
 
     /// Lets the clocks of what is still going on go on.
@@ -73,6 +94,7 @@ impl Progress {
     pub(crate) fn show(&mut self, event: &Event) {
         match (self.mode, event) {
             (Mode::Json, event) => self.json(event),
+            (_, Event::Build { service, what }) => self.build(service, what),
             (_, Event::Warning { text }) => {
                 self.erase();
                 warn_text(text);
@@ -123,6 +145,67 @@ impl Progress {
         }
     }
 
+    /// What is worth a look and what failed is shown always.
+    fn build(&mut self, service: &str, event: &BuildEvent) {
+        let shown = self.builds && self.mode != Mode::Quiet;
+        match event {
+            BuildEvent::Warning { text } => return self.apart(|| warn_text(&format!("{service}: {text}"))),
+            BuildEvent::Problem { file, problem } => {
+                let place = problem.place;
+                let text = format!("{file}:{}:{}: {problem}", place.line, place.column);
+                return self.apart(|| warn_text(&text));
+            }
+            BuildEvent::Started { step, name } if !shown || self.mode == Mode::Tty => {
+                self.build_lines.begin(service, *step, name)
+            }
+            _ if !shown || self.mode == Mode::Tty => {}
+            event => {
+                let lines = self.build_lines.lines(service, event);
+                self.say(&lines);
+            }
+        }
+        if shown && self.mode == Mode::Tty {
+            self.build_row(service, event);
+        }
+        if let BuildEvent::Failed { step, tail, excerpt, .. } = event {
+            let text = self.build_lines.failure(service, *step, tail, excerpt.as_ref());
+            self.erase();
+            self.say(&text);
+            self.draw();
+        }
+    }
+
+    /// A row for each step, with the last line of its output.
+    fn build_row(&mut self, service: &str, event: &BuildEvent) {
+        let (step, text, status) = match event {
+            BuildEvent::Started { step, .. } => (step, String::new(), ProgressStatus::Working),
+            BuildEvent::Reason { step, text } => (step, format!("({text})"), ProgressStatus::Working),
+            BuildEvent::Output { step, text, .. } => {
+                let line = text.lines().rev().find(|line| !line.trim().is_empty());
+                let Some(line) = line else { return };
+                let plain: String = line.chars().filter(|letter| !letter.is_control()).collect();
+                (step, plain, ProgressStatus::Working)
+            }
+            BuildEvent::Done { step, cached, .. } => {
+                (step, if *cached { "CACHED".to_owned() } else { String::new() }, ProgressStatus::Done)
+            }
+            BuildEvent::Failed { step, text, .. } => (step, text.clone(), ProgressStatus::Error),
+            BuildEvent::Problem { .. } | BuildEvent::Warning { .. } => return,
+        };
+        let Some(name) = self.build_lines.name(service, *step) else { return };
+        let name: String = name.chars().take(60).collect();
+        self.update(&name, &text, status);
+        self.erase();
+        self.draw();
+    }
+
+    /// Says something while rows stand below.
+    fn apart(&mut self, say: impl FnOnce()) {
+        self.erase();
+        say();
+        self.draw();
+    }
+
     /// Nobody is left to be told when this fails.
     fn say(&self, text: &str) {
         if self.on_stdout {
@@ -152,6 +235,8 @@ impl Progress {
                 "current": done, "total": total, "percent": percent,
             });
             self.say(&format!("{line}\n"));
+        } else if let Event::Build { service, what } = event {
+            self.say(&format!("{}\n", serde_json::json!({ "dry-run": self.dry_run, "service": service, "build": what })));
         } else if let Event::Warning { text } = event {
             self.say(&format!("{}\n", serde_json::json!({ "level": "warning", "msg": text })));
         }

@@ -16,7 +16,7 @@ static FIELDS: [Field; 93] = [
     field("profiles", &PROFILES),
     field("annotations", &PAIRS),
     field("attach", &BOOLEAN).keeps_zero(),
-    field("build", &BUILD).effect(Effect::NotYet),
+    field("build", &BUILD),
     field("develop", &DEVELOP).effect(Effect::NotYet),
     field("blkio_config", &BLKIO).effect(Effect::NotYet),
     field("cap_add", &UNIQUE_TEXTS),

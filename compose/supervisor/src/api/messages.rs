@@ -8,8 +8,10 @@ mod store;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
+use rcompose_build::BuildEvent;
 use rcompose_model::Project;
 use rcompose_model::project::PullPolicy;
+use rcompose_plan::BuildWhen;
 use serde::{Deserialize, Serialize};
 
 pub use artifact::{ArtifactFile, ArtifactRole, StackArtifact};
@@ -55,6 +57,8 @@ pub enum Action {
     Pull(PullOptions),
     /// Send images to their registries.
     Push(PushOptions),
+    /// Build images.
+    Build(BuildOptions),
     /// Containers as they are.
     Lifecycle {
         /// Only of these services; empty is all.
@@ -64,6 +68,18 @@ pub enum Action {
         /// Seconds, instead of the grace periods.
         timeout: Option<i64>,
     },
+}
+
+impl Action {
+    /// How images are built on the way.
+    pub fn build_options(&self) -> Option<&BuildOptions> {
+        match self {
+            Self::Up(options) => Some(&options.build_options),
+            Self::Run(options) => Some(&options.build_options),
+            Self::Build(options) => Some(options),
+            Self::Down(_) | Self::Pull(_) | Self::Push(_) | Self::Lifecycle { .. } => None,
+        }
+    }
 }
 
 /// What `up` and `create` ask for.
@@ -85,6 +101,9 @@ pub struct UpOptions {
     pub wait: bool,
     pub wait_timeout: Option<u64>,
     pub pull: Option<PullPolicy>,
+    /// When services with a build section are built, and how.
+    pub build: BuildWhen,
+    pub build_options: BuildOptions,
 }
 
 /// What `run` asks for. What its flags say of the service is part of the project already.
@@ -101,6 +120,50 @@ pub struct RunOptions {
     pub tty: bool,
     pub interactive: bool,
     pub pull: Option<PullPolicy>,
+    /// When services with a build section are built, and how.
+    pub build: BuildWhen,
+    pub build_options: BuildOptions,
+}
+
+/// What `build` asks for, and how other commands build.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the flags of the command, which documents them")]
+pub struct BuildOptions {
+    pub services: Vec<String>,
+    pub with_dependencies: bool,
+    pub args: BTreeMap<String, String>,
+    pub no_cache: bool,
+    pub pull: bool,
+    /// Bytes.
+    pub memory: Option<u64>,
+    pub ssh: Vec<String>,
+    /// Socket of the agent of whoever asks.
+    pub ssh_agent: Option<String>,
+    /// The Dockerfiles are looked at, and nothing is built.
+    pub check: bool,
+}
+
+/// What the build cache takes, or what of it went; bytes.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BuildCacheUsage {
+    /// Steps that are known; not bytes.
+    pub steps: usize,
+    /// Of layers that no image has.
+    pub layers: u64,
+    /// Of caches of mounts.
+    pub mounts: u64,
+    /// Of what was fetched.
+    pub fetched: u64,
+}
+
+/// What of the build cache is to go.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BuildCachePrune {
+    /// What images have, and caches of mounts, too.
+    pub all: bool,
 }
 
 /// What `pull` asks for.
@@ -196,6 +259,13 @@ pub enum Event {
         reference: String,
         /// What the registry has under it, with `sha256:`.
         digest: String,
+    },
+    /// Something happens in a build.
+    Build {
+        /// The service that is built.
+        service: String,
+        /// What.
+        what: BuildEvent,
     },
     /// Something to know.
     Warning {

@@ -6,6 +6,7 @@ use rcompose_engine::image::{LayerState, Platform, PullProgress, Reference};
 use rcompose_model::project::PullPolicy;
 
 use super::{Events, Run, progress, tell};
+use crate::build;
 use crate::messages::{Event, Failure, ProgressStatus};
 
 impl Run {
@@ -52,6 +53,34 @@ impl Run {
             }
             Err(failure) => return Err(failure),
         }
+        Ok(())
+    }
+
+    /// Builds the image of a service, if it has to be.
+    pub(super) async fn build_image(&self, name: &str, reference: &str, missing: bool, pull: bool) -> Result<(), Failure> {
+        let present = || self.supervisor.engine.images().id_of(reference).is_some();
+        if missing && present() {
+            return Ok(());
+        }
+        let id = format!("Image {reference}");
+        if missing && pull {
+            // What cannot be pulled is built.
+            match self.ensure_image(reference, &PullPolicy::Missing, None, false).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => progress(&self.events, &id, &failure.message, ProgressStatus::Warning).await,
+            }
+        }
+        let project = self.project()?;
+        let service = project.services.get(name).ok_or_else(|| Failure::text(format!("no service `{name}`")))?;
+        progress(&self.events, &id, "Building", ProgressStatus::Working).await;
+        build::build(&self.supervisor, project, service, &self.build, self.offline, &self.events).await.map_err(
+            |mut failure| {
+                let place = project.origins.find(&format!("services.{name}.build"));
+                failure.place = failure.place.or_else(|| place.map(ToString::to_string));
+                failure
+            },
+        )?;
+        progress(&self.events, &id, "Built", ProgressStatus::Done).await;
         Ok(())
     }
 

@@ -6,14 +6,14 @@ use std::time::Duration;
 use rcompose_model::Project;
 use rcompose_model::project::PullPolicy;
 use rcompose_plan::{
-    Down, ImageRemoval, ImageRequest, Lifecycle, OneOff, Plan, PlanError, Recreate, Run as RunOnce, Up, down, images, lifecycle,
-    one_off_name, pushes, run, up,
+    BuildRequest, BuildWhen, Down, ImageRemoval, ImageRequest, Lifecycle, OneOff, Operation, Plan, PlanError, Recreate,
+    Run as RunOnce, Up, builds, down, images, lifecycle, one_off_name, pushes, run, up,
 };
 
 use super::{Events, Run, execute, progress, seconds, tell};
 use crate::messages::{
-    Action, ApplyRequest, DownOptions, Event, Failure, LifecycleVerb, ProgressStatus, PullOptions, PushOptions, RunOptions,
-    UpOptions,
+    Action, ApplyRequest, BuildOptions, DownOptions, Event, Failure, LifecycleVerb, ProgressStatus, PullOptions, PushOptions,
+    RunOptions, UpOptions,
 };
 use crate::supervisor::Supervisor;
 
@@ -31,6 +31,7 @@ pub(crate) async fn apply(supervisor: Arc<Supervisor>, request: ApplyRequest, ev
         Action::Up(options) => bring_up(&supervisor, &request, options, &events).await,
         Action::Down(options) => take_down(&supervisor, &request, options, &events).await,
         Action::Run(options) => make_one_off(&supervisor, &request, options, &events).await,
+        Action::Build(options) => build_images(&supervisor, &request, options, &events).await,
         Action::Pull(options) => pull(&supervisor, &request, options, &events).await,
         Action::Push(options) => push(&supervisor, &request, options, &events).await,
         Action::Lifecycle { services, what, timeout } => {
@@ -80,7 +81,12 @@ async fn run_plan(
 
 async fn bring_up(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options: &UpOptions, events: &Events) -> Vec<Failure> {
     let Some(project) = &request.project else { return vec![no_files()] };
-    let wanted = ImageRequest { services: options.services.clone(), no_deps: options.no_deps, policy: options.pull.clone() };
+    let wanted = ImageRequest {
+        services: options.services.clone(),
+        no_deps: options.no_deps,
+        policy: options.pull.clone(),
+        build: options.build,
+    };
     let failures = ensure_images(supervisor, request, project, &wanted, events).await;
     if !failures.is_empty() {
         return failures;
@@ -130,7 +136,12 @@ async fn make_one_off(
     events: &Events,
 ) -> Vec<Failure> {
     let Some(project) = &request.project else { return vec![no_files()] };
-    let wanted = ImageRequest { services: vec![options.service.clone()], no_deps: options.no_deps, policy: options.pull.clone() };
+    let wanted = ImageRequest {
+        services: vec![options.service.clone()],
+        no_deps: options.no_deps,
+        policy: options.pull.clone(),
+        build: options.build,
+    };
     let failures = ensure_images(supervisor, request, project, &wanted, events).await;
     if !failures.is_empty() {
         return failures;
@@ -166,17 +177,63 @@ async fn make_one_off(
     failures
 }
 
+/// Builds images, or only looks at what would build them.
+async fn build_images(
+    supervisor: &Arc<Supervisor>,
+    request: &ApplyRequest,
+    options: &BuildOptions,
+    events: &Events,
+) -> Vec<Failure> {
+    let Some(project) = &request.project else { return vec![no_files()] };
+    let wanted = BuildRequest { services: options.services.clone(), with_dependencies: options.with_dependencies };
+    let plan = builds(project, &wanted);
+    if plan.as_ref().is_ok_and(Plan::is_empty) {
+        tell(events, Event::Warning { text: "No services to build".to_owned() }).await;
+        return Vec::new();
+    }
+    match plan {
+        Ok(plan) if options.check => check_builds(supervisor, project, &plan, events).await,
+        plan => run_plan(supervisor, request, plan, events).await,
+    }
+}
+
+async fn check_builds(supervisor: &Arc<Supervisor>, project: &Project, plan: &Plan, events: &Events) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    for planned in plan.graph().node_weights() {
+        let Operation::BuildImage { service, .. } = &planned.operation else { continue };
+        match crate::build::check(supervisor, project, &project.services[service], events).await {
+            Ok(0) => {
+                progress(events, &format!("Service {service}"), "Check complete, no warnings found", ProgressStatus::Done).await
+            }
+            Ok(1) => failures.push(Failure::text(format!("service `{service}`: check found 1 problem"))),
+            Ok(count) => failures.push(Failure::text(format!("service `{service}`: check found {count} problems"))),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    failures
+}
+
 async fn pull(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options: &PullOptions, events: &Events) -> Vec<Failure> {
     let Some(project) = &request.project else { return vec![no_files()] };
     let policy = options.policy.clone().unwrap_or(PullPolicy::Always);
-    let wanted = ImageRequest { services: options.services.clone(), no_deps: !options.include_deps, policy: Some(policy) };
+    let wanted = ImageRequest {
+        services: options.services.clone(),
+        no_deps: !options.include_deps,
+        policy: Some(policy),
+        build: BuildWhen::Never,
+    };
     let failures = run_plan(supervisor, request, images(project, &wanted), events).await;
     if options.ignore_failures { as_warnings(failures, events).await } else { failures }
 }
 
 async fn push(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options: &PushOptions, events: &Events) -> Vec<Failure> {
     let Some(project) = &request.project else { return vec![no_files()] };
-    let wanted = ImageRequest { services: options.services.clone(), no_deps: !options.include_deps, policy: None };
+    let wanted = ImageRequest {
+        services: options.services.clone(),
+        no_deps: !options.include_deps,
+        policy: None,
+        build: BuildWhen::Never,
+    };
     let failures = run_plan(supervisor, request, pushes(project, &wanted), events).await;
     if options.ignore_failures { as_warnings(failures, events).await } else { failures }
 }
@@ -204,6 +261,7 @@ async fn wait(supervisor: &Arc<Supervisor>, project: &Project, options: &UpOptio
         project_name: project.name.clone(),
         offline: true,
         events: events.clone(),
+        build: BuildOptions::default(),
     };
     let settled = run.settle(&options.services);
     let result = match options.wait_timeout.filter(|seconds| *seconds > 0) {

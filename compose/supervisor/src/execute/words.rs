@@ -7,7 +7,9 @@ pub(super) fn words(operation: &Operation) -> (String, &'static str, &'static st
     let container = |it: &ContainerRef| format!("Container {}", it.name);
     match operation {
         // An image that is there is not worth a line.
-        Operation::EnsureImage { reference, .. } => (format!("Image {reference}"), "", ""),
+        Operation::EnsureImage { reference, .. } | Operation::BuildImage { reference, .. } => {
+            (format!("Image {reference}"), "", "")
+        }
         Operation::PushImage { reference } => (format!("Image {reference}"), "Pushing", "Pushed"),
         Operation::CreateNetwork { name, .. } => (format!("Network {name}"), "Creating", "Created"),
         Operation::RemoveNetwork { name } => (format!("Network {name}"), "Removing", "Removed"),

@@ -1,7 +1,7 @@
 //! The root file system: built, entered, and what of it is hidden or read-only.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rcompose_sys::beneath::{Root, file_type, proc_path};
 use rcompose_sys::error::Context;
@@ -30,14 +30,15 @@ pub(super) fn build_root(prepared: &Prepared) -> StepResult<Root> {
             rustix::mount::mount(root, root, c"", flags, None::<&std::ffi::CStr>)
                 .doing(|| format!("failed to mount the root file system {}", root.display()))?;
         }
-        Rootfs::Overlay { lower, upper, work } => {
-            let mounted = match overlay(lower, upper, work) {
+        Rootfs::Overlay { lower, upper, work, throwaway } => {
+            let writable = Writable { upper, work, throwaway: *throwaway };
+            let mounted = match overlay(lower, writable) {
                 Ok(overlay) => move_mount(&overlay, "", CWD, root, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
                     .during("move_mount", || format!("{root:?}")),
                 Err(Errno::INVAL) => {
                     let target = rustix::fs::open(root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
                     let target = target.during("open", || format!("{root:?}, O_PATH"));
-                    target.and_then(|target| sys_mount::overlay_at(target, lower, Some(Writable { upper, work })))
+                    target.and_then(|target| sys_mount::overlay_at(target, lower, Some(writable)))
                 }
                 Err(errno) => Err(errno).during("fsmount", || format!("overlay of {} layers", lower.len())),
             };
@@ -52,11 +53,17 @@ pub(super) fn build_root(prepared: &Prepared) -> StepResult<Root> {
 ///
 /// # Errors
 /// `EINVAL` before Linux 6.5, which takes them joined only, and of 256 bytes at most.
-fn overlay(lower: &[PathBuf], upper: &Path, work: &Path) -> rustix::io::Result<OwnedFd> {
+fn overlay(lower: &[PathBuf], writable: Writable<'_>) -> rustix::io::Result<OwnedFd> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     lower.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", layer.as_path()))?;
-    fsconfig_set_string(&context, "upperdir", upper)?;
-    fsconfig_set_string(&context, "workdir", work)?;
+    fsconfig_set_string(&context, "upperdir", writable.upper)?;
+    fsconfig_set_string(&context, "workdir", writable.work)?;
+    for (name, value) in writable.options() {
+        match *value {
+            "" => fsconfig_set_flag(&context, *name)?,
+            value => fsconfig_set_string(&context, *name, value)?,
+        }
+    }
     fsconfig_create(&context)?;
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
 }

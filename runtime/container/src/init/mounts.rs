@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rcompose_sys::beneath::{Root, file_type};
-use rcompose_sys::mount::{self as sys_mount, Change, MountAttributes};
+use rcompose_sys::beneath::{Root, file_type, proc_path};
+use rcompose_sys::mount::{self as sys_mount, Change, MountAttributes, Writable};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
-    fsopen, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, open_tree,
 };
 
 use super::channel::StartError;
@@ -98,16 +98,39 @@ fn one(root: &Root, mount: &Mount, opened: Option<&OwnedFd>) -> StepResult<()> {
         match fresh(mount, &options) {
             // Before Linux 6.5.
             Err(Errno::INVAL) if !layers(&options).is_empty() => {
-                sys_mount::overlay_at(&target, &layers(&options), None).doing(what)
+                sys_mount::overlay_at(&target, &layers(&options), writable(&options)).doing(what)?;
             }
-            fresh => sys_mount::attach(fresh.doing(what)?, &target, &[]).doing(what),
+            fresh => sys_mount::attach(fresh.doing(what)?, &target, &[]).doing(what)?,
+        }
+        match options.subpath {
+            Some(subpath) => only_part(root, &mount.destination, subpath, &options).doing(what),
+            None => Ok(()),
         }
     }
+}
+
+/// Puts a part of what was just attached in its place. Before Linux 6.15 only what is attached can be cloned.
+fn only_part(root: &Root, target: &str, subpath: &str, options: &Options<'_>) -> Result<(), Box<dyn std::error::Error>> {
+    let whole = root.open_path(target)?;
+    let part = Root::from_fd(whole.try_clone()?).open_path(subpath)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let part = open_tree(&part, "", flags)?;
+    // By descriptor: what was attached lies on top there.
+    rustix::mount::unmount(proc_path(&whole), UnmountFlags::DETACH)?;
+    let attributes = MountAttributes { set: options.set, ..MountAttributes::default() };
+    sys_mount::attach(&part, root.open_path(target)?, &[Change { attributes, recursive: false }])?;
+    Ok(())
 }
 
 /// The layers of an overlay that are given one by one.
 fn layers(options: &Options<'_>) -> Vec<PathBuf> {
     options.data.iter().filter_map(|option| option.strip_prefix("lowerdir+=")).map(PathBuf::from).collect()
+}
+
+/// Where an overlay keeps what is written to it, if anywhere.
+fn writable<'a>(options: &Options<'a>) -> Option<Writable<'a>> {
+    let path = |name: &str| options.data.iter().find_map(|option| option.strip_prefix(name)).map(Path::new);
+    Some(Writable { upper: path("upperdir=")?, work: path("workdir=")?, throwaway: false })
 }
 
 /// A mount of its own kind of file system, not attached yet.

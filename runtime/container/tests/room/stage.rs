@@ -60,11 +60,17 @@ impl Stage {
         self.launcher.create(Launch {
             id: self.id.parse().expect("the id is valid"),
             bundle: self.path("bundle"),
-            rootfs: Rootfs::Overlay { lower: vec![self.path("image")], upper: self.path("upper"), work: self.path("work") },
+            rootfs: Rootfs::Overlay {
+                lower: vec![self.path("image")],
+                upper: self.path("upper"),
+                work: self.path("work"),
+                throwaway: false,
+            },
             state_dir: self.path("state"),
             exit_record: self.path("exit.json"),
             log: Some(LogTarget { path: self.path("x.log"), max_size: None, max_files: 1 }),
             stdin_open: self.stdin_open,
+            bound: false,
         })
     }
 

@@ -37,6 +37,7 @@ impl Engine {
         }
         self.sweep_run_root();
         self.networks.restore(&self.running_ids())?;
+        self.remove_build_network();
         let removals: Vec<(String, bool)> = lock(&self.containers)
             .iter()
             .filter_map(|(id, entry)| entry.record().removing.map(|removal| (id.clone(), removal.volumes)))
@@ -71,6 +72,7 @@ impl Engine {
                 let paths = self.paths(id);
                 sweep_state(&paths);
                 files::release_files(&paths);
+                clear(&paths.state.with_extension(super::step::STEP));
             }
         }
     }

@@ -69,7 +69,11 @@ impl Engine {
         for name in ["upper", "work", "rootfs", "etc"] {
             std::fs::create_dir(folder.path().join(name)).doing(doing)?;
         }
-        std::fs::set_permissions(folder.path().join("upper"), mode(0o755)).doing(doing)?;
+        // Its own root lies over the image's, and is to look like it.
+        match view.lower.first() {
+            Some(top) => super::step::like(top, &folder.path().join("upper")).doing(doing)?,
+            None => std::fs::set_permissions(folder.path().join("upper"), mode(0o755)).doing(doing)?,
+        }
         // Tools look for it to know that they are in a container.
         std::fs::write(folder.path().join("upper/.dockerenv"), "").doing(doing)?;
         let anonymous_volumes = self.prepare_volumes(spec, config, view, inherited.as_ref())?;
@@ -131,7 +135,7 @@ impl Engine {
                     }
                 }
                 MountSource::Bind { path, create, .. } => ensure_source(&container, path, *create)?,
-                MountSource::Tmpfs { .. } | MountSource::Image { .. } => {}
+                MountSource::Tmpfs { .. } | MountSource::Image { .. } | MountSource::Trees { .. } => {}
             }
         }
         Ok(anonymous)

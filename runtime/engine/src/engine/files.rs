@@ -31,7 +31,7 @@ impl Engine {
                     sources.insert(mount.target.clone(), Source { trees: view.lower, subpath, read_only: true });
                 }
                 MountSource::Bind { path, create, .. } => ensure_source(&spec.name, path, *create)?,
-                MountSource::Tmpfs { .. } => {}
+                MountSource::Tmpfs { .. } | MountSource::Trees { .. } => {}
             }
         }
         if !spec.files.is_empty() {

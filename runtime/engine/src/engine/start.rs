@@ -113,11 +113,13 @@ impl Engine {
                 lower: self.layers(paths, view).doing(doing)?,
                 upper: paths.directory.join("upper"),
                 work: paths.directory.join("work"),
+                throwaway: false,
             },
             state_dir: paths.state.clone(),
             exit_record: paths.exit(),
             log,
             stdin_open: record.spec.stdin_open,
+            bound: false,
         };
         let failure = |source| EngineError::Launch { container: record.spec.name.clone(), source };
         self.launcher.create(launch).map_err(failure).inspect_err(|_| {
@@ -157,7 +159,7 @@ impl Engine {
         Ok(Some(LogTarget { path, max_size, max_files }))
     }
 
-    fn write_bundle(&self, paths: &Paths, record: &Record, parts: Parts<'_>) -> Result<(), EngineError> {
+    pub(super) fn write_bundle(&self, paths: &Paths, record: &Record, parts: Parts<'_>) -> Result<(), EngineError> {
         let spec = &record.spec;
         let hierarchies = rcompose_container::cgroup::hierarchies().doing(|| "find the cgroups".to_owned())?;
         let around = Surroundings {
@@ -182,13 +184,13 @@ impl Engine {
 }
 
 /// What a bundle is put together from.
-struct Parts<'a> {
-    image: &'a ImageConfig,
-    view: &'a View,
-    attached: Option<Attached>,
-    joined: &'a Joined,
-    names: Names,
-    sources: Sources,
+pub(super) struct Parts<'a> {
+    pub(super) image: &'a ImageConfig,
+    pub(super) view: &'a View,
+    pub(super) attached: Option<Attached>,
+    pub(super) joined: &'a Joined,
+    pub(super) names: Names,
+    pub(super) sources: Sources,
 }
 
 /// Writes down that a start was made, or why it was not.

@@ -56,6 +56,11 @@ impl Recorder {
         Recorded { inner, recorder: self.clone() }
     }
 
+    /// Takes note of bytes of the archive that somebody else writes.
+    pub(super) fn pass(&self, bytes: &[u8]) -> io::Result<()> {
+        self.0.borrow_mut().pass(bytes)
+    }
+
     /// Says that the next `length` bytes, from `position` on, are the content of the file at `path`.
     /// Gives the number of that step among those of files, if it is one.
     pub(super) fn file(&self, path: &Path, position: u64, length: u64) -> io::Result<Option<u32>> {

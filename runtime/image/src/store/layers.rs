@@ -112,6 +112,20 @@ impl Layers {
         Ok(Unpacked { scratch, diff_id, size })
     }
 
+    /// Gives a directory that was packed, with its recipe, its place; nothing of it is on the disk for sure before [`Layers::sync`].
+    pub(crate) fn adopt(&self, directory: &Path, recipe: &Path, diff_id: &Digest, size: u64) -> Result<(), StoreError> {
+        let size = size.to_string();
+        storage(atomic::write_file_relaxed(&self.size_path(diff_id), size.as_bytes(), 0o600), "write a layer")?;
+        let kept = self.recipe(diff_id);
+        let renamed = std::fs::rename(recipe, &kept);
+        storage(renamed.map_err(|error| super::io("rename", &kept, &error)), "write a layer")?;
+        match atomic::publish_dir_relaxed(directory, &self.path(diff_id)) {
+            // Somebody else was faster, with the same.
+            Err(error) if error.errno() == rustix::io::Errno::EXIST => Ok(()),
+            result => storage(result, "publish a layer"),
+        }
+    }
+
     /// Has everything that was unpacked so far on the disk, so that it may be published.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         storage(atomic::sync_filesystem(&self.root), "write layers")
