@@ -176,11 +176,30 @@ fn scalar(node: &Node, text: &str, kind: schema::Scalar, trail: &Trail<'_>, prob
         problems.push(words::wrong_scalar(node, text, written, kind, trail));
         return;
     }
+    warn_of_traps(node, text, written, kind, trail, problems);
     if let Err(expected) = meaning(written, kind.value) {
         let text = format!("{trail} must be {expected}, not `{}`", text.escape_debug());
         let problem = Diagnostic::error(Code::InvalidValue, text).at(&node.spot).on(own_text(node));
         problems.push(words::way_out(problem, own_text(node), kind.value));
     }
+}
+
+/// Warns of what means something else than it looks like.
+fn warn_of_traps(node: &Node, text: &str, written: Scalar<'_>, kind: schema::Scalar, trail: &Trail<'_>, problems: &mut Problems) {
+    let is_octal = text.len() > 1 && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    let warning = match (kind.value, written) {
+        (Value::Boolean, Scalar::Text(word)) if !matches!(word, "true" | "false") => {
+            let Some(meant) = units::switch(word) else { return };
+            let message = format!("{trail}: `{}` is a boolean of YAML 1.1 only", word.escape_debug());
+            Diagnostic::warning(Code::Deprecated, message).with_help(format!("write `{meant}`"))
+        }
+        (Value::Text, Scalar::Integer(number)) if is_octal && number.to_string() != text => {
+            let message = format!("{trail}: `{text}` is octal, and becomes `{number}`");
+            Diagnostic::warning(Code::InvalidValue, message).with_help(format!("put it in quotes: `\"{text}\"`"))
+        }
+        _ => return,
+    };
+    problems.push(warning.at(&node.spot).on(text));
 }
 
 fn own_text(node: &Node) -> &str {
