@@ -40,6 +40,11 @@ fn problems_as_text() {
     4 |     imagee: nginx
       |     ^^^^^^
     hint: did you mean `image`?
+    DIR/compose.yaml:6:14: warning: services.web.restart: unknown policy `alwys`
+      |
+    6 |     restart: alwys
+      |              ^^^^^
+    hint: did you mean `always`?
     "#);
 }
 
@@ -51,6 +56,7 @@ fn problems_as_records() {
     insta::assert_snapshot!(said(&place, &answer), @r#"
     {"code":"wrong-type","excerpt":"    ports: 80","hint":"make it a list: `- \"80\"` on a line of its own","message":"services.base.ports must be a list, not `80`","notes":[],"place":{"column":12,"file":"DIR/sub/base.yaml","line":4},"severity":"error","text":"80","version":1}
     {"code":"unknown-key","excerpt":"    imagee: nginx","hint":"did you mean `image`?","message":"services.web additional properties 'imagee' not allowed","notes":[],"place":{"column":5,"file":"DIR/compose.yaml","line":4},"severity":"error","text":"imagee","version":1}
+    {"code":"invalid-value","excerpt":"    restart: alwys","hint":"did you mean `always`?","message":"services.web.restart: unknown policy `alwys`","notes":[],"place":{"column":14,"file":"DIR/compose.yaml","line":6},"severity":"warning","text":"alwys","version":1}
     "#);
     place.write("compose.yaml", "services: {web: {image: 'x$NONE', restart: alwys}}\n");
     let answer = place.run(&["--diagnostics", "json", "config", "-q"]);
@@ -117,6 +123,28 @@ fn problems_as_sarif() {
               },
               "relatedLocations": [],
               "ruleId": "unknown-key"
+            },
+            {
+              "level": "warning",
+              "locations": [
+                {
+                  "physicalLocation": {
+                    "artifactLocation": {
+                      "uri": "file://DIR/compose.yaml"
+                    },
+                    "region": {
+                      "endColumn": 19,
+                      "startColumn": 14,
+                      "startLine": 6
+                    }
+                  }
+                }
+              ],
+              "message": {
+                "text": "services.web.restart: unknown policy `alwys`\nhint: did you mean `always`?"
+              },
+              "relatedLocations": [],
+              "ruleId": "invalid-value"
             }
           ],
           "tool": {
@@ -128,6 +156,9 @@ fn problems_as_sarif() {
                 },
                 {
                   "id": "unknown-key"
+                },
+                {
+                  "id": "invalid-value"
                 }
               ],
               "version": "VERSION"
