@@ -14,7 +14,7 @@ services:
 
 fn broken() -> Scratch {
     let place = scratch(BROKEN);
-    std::fs::create_dir(place.project().join("sub")).unwrap();
+    std::fs::create_dir(place.project().join("sub")).expect("the folder of the test is ours");
     place.write("sub/base.yaml", "services:\n  base:\n    image: x\n    ports: 80\n");
     place
 }

@@ -104,7 +104,7 @@ pub(crate) fn project(parts: &Parts<'_>, problems: &mut Problems) {
         let external = secret.get("external").is_some();
         let sourced =
             ["file", "environment"].iter().any(|name| secret.get(name).and_then(Node::text).is_some_and(|it| !it.is_empty()));
-        if !external && !sourced && problems.iter().all(|problem| problem.place.as_ref() != Some(&key.spot.place())) {
+        if !external && !sourced && problems.iter().all(|problem| problem.place.as_deref() != Some(&key.spot.place())) {
             let message = format!("secret \"{}\" must declare either `file` or `environment`", key.name);
             problems.push(Diagnostic::error(Code::MissingKey, message).at(&key.spot).on(&key.name));
         }

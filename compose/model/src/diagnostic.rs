@@ -96,11 +96,11 @@ pub struct Diagnostic {
     /// What is wrong; lower case, no full stop.
     pub message: String,
     /// Where, if it is in a file.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// The offending text, to be underlined.
-    pub focus: Option<String>,
+    pub focus: Option<Box<str>>,
     /// The line of the file.
-    pub excerpt: Option<String>,
+    pub excerpt: Option<Box<str>>,
     /// Other places that have to do with it, each with what it has to do with it.
     pub notes: Vec<Note>,
     /// What to do.
@@ -115,7 +115,7 @@ pub struct Note {
     /// Where.
     pub place: Place,
     /// The line of the file.
-    pub excerpt: Option<String>,
+    pub excerpt: Option<Box<str>>,
 }
 
 impl Diagnostic {
@@ -141,7 +141,7 @@ impl Diagnostic {
     /// Says where, and on which roads it came to where it is used.
     #[must_use]
     pub(crate) fn at(mut self, spot: &Spot) -> Self {
-        self.place = Some(spot.place());
+        self.place = Some(Box::new(spot.place()));
         let mut step = spot.via.as_ref();
         while let Some(via) = step {
             let text = match via.road {
@@ -158,14 +158,14 @@ impl Diagnostic {
     /// Says where.
     #[must_use]
     pub fn at_place(mut self, place: Place) -> Self {
-        self.place = Some(place);
+        self.place = Some(Box::new(place));
         self
     }
 
     /// Names the offending text; it is looked for from the place on.
     #[must_use]
-    pub(crate) fn on(mut self, focus: impl Into<String>) -> Self {
-        self.focus = Some(focus.into()).filter(|text| !text.is_empty());
+    pub(crate) fn on(mut self, focus: impl AsRef<str>) -> Self {
+        self.focus = Some(focus.as_ref()).filter(|text| !text.is_empty()).map(Into::into);
         self
     }
 

@@ -41,7 +41,7 @@ pub(crate) fn parse(text: &str, file: &Path, variables: &dyn Lookup, before: &dy
     let mut reader = Reader { text, at: 0, line: 1, file };
     let mut lines = Vec::new();
     let (mut earlier, mut bytes) = (HashMap::new(), 0);
-    while reader.to_next_line() {
+    while reader.advance_line() {
         let number = reader.line;
         let (name, has_value) = reader.name()?;
         let value = match has_value {
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Goes on to where something is written that is no comment.
-    fn to_next_line(&mut self) -> bool {
+    fn advance_line(&mut self) -> bool {
         loop {
             let rest = self.rest();
             self.skip(rest.len() - rest.trim_start().len());

@@ -68,8 +68,8 @@ impl Text {
         self.content.get(self.lines.get(line)?.clone()).filter(|line| line.len() <= MAX_LINE)
     }
 
-    fn line(&self, place: &Place) -> Option<String> {
-        self.get(place.line.saturating_sub(1) as usize).map(str::to_owned)
+    fn line(&self, place: &Place) -> Option<Box<str>> {
+        self.get(place.line.saturating_sub(1) as usize).map(Into::into)
     }
 }
 

@@ -64,7 +64,7 @@ fn record(problem: &Diagnostic) -> Value {
         "severity": problem.severity.to_string(),
         "code": problem.code.name(),
         "message": problem.message,
-        "place": problem.place.as_ref().map(place),
+        "place": problem.place.as_deref().map(place),
         "text": problem.focus,
         "excerpt": problem.excerpt,
         "notes": problem.notes.iter().map(|note| json!({"text": note.text, "place": place(&note.place)})).collect::<Vec<_>>(),

@@ -99,7 +99,7 @@ pub(crate) fn load_checked(request: &LoadRequest, files: &Memory) -> (Option<Mod
 /// Each place of a problem is a line of its file, and a column of that line.
 #[track_caller]
 fn check_places(problem: &Diagnostic, files: &Memory) {
-    let places = problem.place.iter().chain(problem.notes.iter().map(|note| &note.place));
+    let places = problem.place.as_deref().into_iter().chain(problem.notes.iter().map(|note| &note.place));
     for place in places {
         let Some(text) = files.text(&place.file) else { panic!("{place} is in no file: {problem:?}") };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
