@@ -80,7 +80,7 @@ static FIELDS: [Field; 93] = [
     field("ports", &PORTS),
     field("privileged", &BOOLEAN),
     field("pull_policy", &PULL_POLICY),
-    field("pull_refresh_after", &TEXT).effect(Effect::NotYet),
+    field("pull_refresh_after", &TEXT),
     field("read_only", &BOOLEAN),
     field("restart", &TEXT),
     field("runtime", &TEXT).effect(Effect::NotYet),

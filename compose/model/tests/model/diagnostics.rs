@@ -212,3 +212,28 @@ fn files_of_variables_are_shown_too() {
     hint: close the quote, or escape quotes inside with a backslash
     ");
 }
+
+#[test]
+fn what_means_something_else_than_it_looks_like_is_told() {
+    let text = "services:
+  web:
+    image: nginx
+    read_only: yes
+    environment:
+      MASK: 022
+      PORT: \"0777\"
+    init: true
+";
+    insta::assert_snapshot!(told(&Memory::of(text)), @r#"
+    /p/compose.yaml:4:16: warning: services.web.read_only: `yes` is a boolean of YAML 1.1 only
+      |
+    4 |     read_only: yes
+      |                ^^^
+    hint: write `true`
+    /p/compose.yaml:6:13: warning: services.web.environment.MASK: `022` is octal, and becomes `18`
+      |
+    6 |       MASK: 022
+      |             ^^^
+    hint: put it in quotes: `"022"`
+    "#);
+}
