@@ -119,13 +119,12 @@ impl Bench {
             }
         }
         for (what, bare, ours, docker) in [("up -d", bare_up, up, docker_up), ("down", bare_down, down, docker_down)] {
-            let (ratio, other) = (ours.median() / bare.median(), docker.median() / ours.median());
-            println!(
-                "| {size} | {what} | {} | {} | {ratio:.2} | {} | {other:.1} |",
-                bare.spread(),
-                ours.spread(),
-                docker.spread()
-            );
+            let ratio = ours.median() / bare.median();
+            let other = match docker.0.is_empty() {
+                true => "-".to_owned(),
+                false => format!("{:.1}", docker.median() / ours.median()),
+            };
+            println!("| {size} | {what} | {} | {} | {ratio:.2} | {} | {other} |", bare.spread(), ours.spread(), docker.spread());
         }
     }
 

@@ -14,6 +14,7 @@ mod hold;
 mod import;
 mod inspect;
 mod layer;
+mod level;
 mod platform;
 mod reference;
 mod registry;

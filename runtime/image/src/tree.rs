@@ -1,15 +1,16 @@
 //! A tree as an archive: what `export` gives, sorted, with owners, modes, times, links, devices and attributes.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rcompose_sys::beneath::{Root, proc_path};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, major, minor};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, major, minor};
+
+use crate::level::Level;
 
 /// Writes everything below a directory, without following links; `None` is empty.
 ///
@@ -28,27 +29,6 @@ struct Writing<'a, W: Write> {
     archive: &'a mut tar::Builder<W>,
     /// Files with several names, and the first of them.
     links: BTreeMap<(u64, u64), PathBuf>,
-}
-
-struct Level {
-    directory: OwnedFd,
-    path: PathBuf,
-    /// Names that are left, the next one last.
-    names: Vec<OsString>,
-}
-
-impl Level {
-    fn open(directory: OwnedFd, path: PathBuf) -> io::Result<Self> {
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&directory)? {
-            let name = entry?.file_name().to_bytes().to_vec();
-            if !matches!(name.as_slice(), b"." | b"..") {
-                names.push(OsString::from_vec(name));
-            }
-        }
-        names.sort_unstable_by(|one, other| other.cmp(one));
-        Ok(Self { directory, path, names })
-    }
 }
 
 impl<W: Write> Writing<'_, W> {

@@ -27,7 +27,7 @@ pub fn writable(layers: &[PathBuf], upper: &Path, work: &Path) -> Result<Root> {
 }
 
 fn open(layers: &[PathBuf], writable: Option<Writable<'_>>) -> Result<Root> {
-    let overlay = match overlay(layers, writable) {
+    let overlay = match detached(layers, writable) {
         // Before Linux 6.5, which takes layers joined only.
         Err(Errno::INVAL) => detached_overlay(layers, writable)?,
         other => other.during("fsmount", || format!("overlay of {} layers", layers.len()))?,
@@ -37,8 +37,11 @@ fn open(layers: &[PathBuf], writable: Option<Writable<'_>>) -> Result<Root> {
     Ok(Root::from_fd(top))
 }
 
-/// Layers one by one, so that neither their number nor a colon in a path matters.
-fn overlay(layers: &[PathBuf], writable: Option<Writable<'_>>) -> rustix::io::Result<OwnedFd> {
+/// Mounts an overlay to nowhere yet: layers one by one, so that neither their number nor a colon in a path matters.
+///
+/// # Errors
+/// `EINVAL` before Linux 6.5, which takes them joined only, and of 256 bytes at most.
+pub fn detached(layers: &[PathBuf], writable: Option<Writable<'_>>) -> rustix::io::Result<OwnedFd> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     layers.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", layer.as_path()))?;
     let Some(writable) = writable else {

@@ -5,6 +5,7 @@ mod origin;
 mod variables;
 
 use std::collections::BTreeSet;
+use std::mem::ManuallyDrop;
 
 use rcompose_model::emit::{self, Dollars};
 use rcompose_model::node::{Key, Node};
@@ -36,7 +37,8 @@ async fn shown(world: &World, arguments: &Config) -> Result<String, CommandError
     if arguments.variables {
         return variables::variables(world, arguments);
     }
-    let mut model = load(world, arguments, arguments.no_interpolate)?;
+    // The process ends after this: to give a large model back piece by piece takes time and helps nobody.
+    let mut model = ManuallyDrop::new(load(world, arguments, arguments.no_interpolate)?);
     if !arguments.is_list() {
         if arguments.resolve_image_digests || arguments.lock_image_digests {
             digests::resolve(world, &mut model.tree).await?;

@@ -1,11 +1,11 @@
 //! The root file system: built, entered, and what of it is hidden or read-only.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 
 use rcompose_sys::beneath::{Root, file_type, proc_path};
 use rcompose_sys::error::Context;
 use rcompose_sys::mount::{self as sys_mount, Change, Writable};
+use rcompose_sys::overlay;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -32,7 +32,7 @@ pub(super) fn build_root(prepared: &Prepared) -> StepResult<Root> {
         }
         Rootfs::Overlay { lower, upper, work, throwaway } => {
             let writable = Writable { upper, work, throwaway: *throwaway };
-            let mounted = match overlay(lower, writable) {
+            let mounted = match overlay::detached(lower, Some(writable)) {
                 Ok(overlay) => move_mount(&overlay, "", CWD, root, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
                     .during("move_mount", || format!("{root:?}")),
                 Err(Errno::INVAL) => {
@@ -47,25 +47,6 @@ pub(super) fn build_root(prepared: &Prepared) -> StepResult<Root> {
     }
     rustix::mount::mount_change(root, MountPropagationFlags::PRIVATE).doing(|| "failed to make the root private".to_owned())?;
     Root::open(root).doing(|| "failed to open the root file system".to_owned())
-}
-
-/// Mounts an overlay to nowhere yet: layers one by one, so that neither their number nor a colon in a path matters.
-///
-/// # Errors
-/// `EINVAL` before Linux 6.5, which takes them joined only, and of 256 bytes at most.
-fn overlay(lower: &[PathBuf], writable: Writable<'_>) -> rustix::io::Result<OwnedFd> {
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    lower.iter().try_for_each(|layer| fsconfig_set_string(&context, "lowerdir+", layer.as_path()))?;
-    fsconfig_set_string(&context, "upperdir", writable.upper)?;
-    fsconfig_set_string(&context, "workdir", writable.work)?;
-    for (name, value) in writable.options() {
-        match *value {
-            "" => fsconfig_set_flag(&context, *name)?,
-            value => fsconfig_set_string(&context, *name, value)?,
-        }
-    }
-    fsconfig_create(&context)?;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
 }
 
 /// Makes the root `/` of this process and lets go of the host's.

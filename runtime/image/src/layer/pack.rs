@@ -4,21 +4,22 @@
 //! opaque. The archive itself is written nowhere: its digest is taken, and the recipe that puts it together again.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rcompose_sys::beneath::{Root, proc_path};
 use rcompose_sys::error::Context;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, major, minor};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps, major, minor};
 use sha2::{Digest as _, Sha256};
 
 use super::recipe::Recorder;
 use super::{OPAQUE, WHITEOUT};
 use crate::Digest;
+use crate::level::Level;
 
 const BLOCK: usize = 512;
 const OVERLAY: &str = "trusted.overlay.";
@@ -62,7 +63,6 @@ pub(crate) struct PackOptions {
 
 /// Packs a directory, and takes from it what only the overlay that wrote it knows.
 pub(crate) fn pack(directory: &Path, recipe: &Path, how: PackOptions) -> Result<PackedLayer, PackError> {
-    let at_root = |source| PackError::Read { entry: "/".to_owned(), source };
     let root = Root::open(directory).map_err(at_root)?;
     let recorder = Recorder::create(recipe).map_err(PackError::Recipe)?;
     let mut packer = Packer { recorder, hash: Sha256::new(), position: 0, bytes: 0, links: BTreeMap::new(), latest: how.latest };
@@ -78,6 +78,10 @@ pub(crate) fn pack(directory: &Path, recipe: &Path, how: PackOptions) -> Result<
     Ok(PackedLayer { digest: Digest::from_hash(&hash.finalize()), bytes })
 }
 
+fn at_root(source: rcompose_sys::Error) -> PackError {
+    PackError::Read { entry: "/".to_owned(), source }
+}
+
 struct Packer {
     recorder: Recorder,
     hash: Sha256,
@@ -88,36 +92,11 @@ struct Packer {
     latest: Option<i64>,
 }
 
-struct Level {
-    directory: OwnedFd,
-    path: PathBuf,
-    /// Names that are left, the next one last.
-    names: Vec<OsString>,
-}
-
-impl Level {
-    fn open(directory: OwnedFd, path: PathBuf) -> Result<Self, PackError> {
-        let mut names = Vec::new();
-        let read = Dir::read_from(&directory).during("opendir", String::new).and_then(|entries| {
-            for entry in entries {
-                let entry = entry.during("getdents64", String::new)?;
-                if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-                    names.push(OsString::from_vec(entry.file_name().to_bytes().to_vec()));
-                }
-            }
-            Ok(())
-        });
-        read.map_err(|source| PackError::Read { entry: path.display().to_string(), source })?;
-        names.sort_unstable_by(|one, other| other.cmp(one));
-        Ok(Self { directory, path, names })
-    }
-}
-
 impl Packer {
     /// Without recursion, so that depth costs no stack.
     fn tree(&mut self, top: OwnedFd) -> Result<(), PackError> {
         strip(&top);
-        let mut levels = vec![Level::open(top, PathBuf::new())?];
+        let mut levels = vec![Level::open(top, PathBuf::new()).map_err(at_root)?];
         while let Some(level) = levels.last_mut() {
             let Some(name) = level.names.pop() else {
                 levels.pop();
@@ -132,7 +111,8 @@ impl Packer {
                 let below = rustix::fs::openat(&level.directory, &name, flags, Mode::empty());
                 let below = below.during("openat", || format!("{name:?}")).map_err(read)?;
                 self.directory(&below, &path, &about)?;
-                levels.push(Level::open(below, path)?);
+                let below = Level::open(below, path.clone()).map_err(read)?;
+                levels.push(below);
             } else {
                 let directory = level.directory.as_fd();
                 self.entry(&directory, &name, &path, &about)?;
