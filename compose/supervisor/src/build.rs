@@ -54,7 +54,7 @@ pub(crate) async fn build(
     offline: bool,
     events: &Events,
 ) -> Result<Built, Failure> {
-    let (request, warnings) = request(project, service, options)?;
+    let (request, warnings) = request(project, service, options, offline)?;
     for text in warnings {
         crate::execute::tell(events, Event::Warning { text }).await;
     }
@@ -94,9 +94,10 @@ pub(crate) async fn check(
     supervisor: &Arc<Supervisor>,
     project: &Project,
     service: &Service,
+    offline: bool,
     events: &Events,
 ) -> Result<usize, Failure> {
-    let (request, _) = request(project, service, &BuildOptions::default())?;
+    let (request, _) = request(project, service, &BuildOptions::default(), offline)?;
     let builder = supervisor.builder.clone();
     let checked = tokio::task::spawn_blocking(move || builder.check(&request)).await;
     let checked = checked.map_err(|error| Failure::text(format!("the check ended unexpectedly: {error}")))?;
@@ -157,7 +158,12 @@ impl Outside for Puller {
 }
 
 /// Reads the build section of a service. Gives what has no effect, too.
-fn request(project: &Project, service: &Service, options: &BuildOptions) -> Result<(BuildRequest, Vec<String>), Failure> {
+fn request(
+    project: &Project,
+    service: &Service,
+    options: &BuildOptions,
+    offline: bool,
+) -> Result<(BuildRequest, Vec<String>), Failure> {
     let fault = |text: String| Failure::text(format!("service `{}`: {text}", service.name));
     let build = service.build.as_ref().ok_or_else(|| fault("it has no build section".to_owned()))?;
     let section = &build.attributes;
@@ -214,6 +220,7 @@ fn request(project: &Project, service: &Service, options: &BuildOptions) -> Resu
         no_cache: options.no_cache || section["no_cache"] == true,
         no_cache_filter: texts(&section["no_cache_filter"]).into_iter().collect(),
         pull: options.pull || section["pull"] == true,
+        offline,
         network: network(project, section["network"].as_str()),
         extra_hosts: hosts(&section["extra_hosts"]),
         shm_size: section["shm_size"].as_u64().or_else(|| bytes(section["shm_size"].as_str()?)),
@@ -413,7 +420,7 @@ mod tests {
 
     fn asked(section: Value, options: &BuildOptions) -> Result<(BuildRequest, Vec<String>), Failure> {
         let project = project(section);
-        request(&project, &project.services["web"], options)
+        request(&project, &project.services["web"], options, true)
     }
 
     #[test]
@@ -436,7 +443,7 @@ mod tests {
         assert_eq!(request.dockerfile, DockerfileSource::File("/stack/app/Other".into()));
         assert_eq!((request.args["A"].as_str(), request.args["B"].as_str()), ("1", "3"));
         assert_eq!((request.labels["x"].as_str(), request.labels[labels::SERVICE].as_str()), ("y", "web"));
-        assert!(request.no_cache && request.pull && request.no_cache_filter.contains("one"));
+        assert!(request.offline && request.no_cache && request.pull && request.no_cache_filter.contains("one"));
         assert_eq!((request.network, request.shm_size), (Network::Named("shop_inner".to_owned()), Some(64 << 20)));
         assert_eq!(request.extra_hosts, [("a".to_owned(), "1.2.3.4".to_owned())]);
         assert_eq!((request.ulimits["nofile"], request.ulimits["nproc"]), ((1, 2), (3, 3)));

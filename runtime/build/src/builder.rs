@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rcompose_engine::Engine;
-use rcompose_image::{Digest, Held, RootFs};
+use rcompose_image::{Digest, Held, InvalidPlatform, Platform, RootFs};
 use rcompose_sys::beneath::Root;
 
 use crate::cache::Cache;
@@ -16,7 +16,7 @@ use crate::event::{BuildEvent, Excerpt};
 use crate::git::GitSource;
 use crate::index::Index;
 use crate::pattern::Ignore;
-use crate::platform::{self, Platform};
+use crate::platform;
 use crate::request::{BuildRequest, ContextSource, DockerfileSource, Outside, Watch};
 use crate::scheduler::{Cancel, Scheduler};
 use crate::state::{Scope, State};
@@ -111,7 +111,7 @@ struct Sources {
 impl Sources {
     fn open(builder: &Builder, request: &BuildRequest) -> Result<Self, BuildError> {
         let keep_git = request.args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(|text| text == "1" || text == "true");
-        let context = request.context.as_ref().map(|context| open_context(builder, context, keep_git)).transpose()?;
+        let context = request.context.as_ref().map(|context| open_context(builder, request, context, keep_git)).transpose()?;
         let (file, text, ignore) = Self::dockerfile(request, context.as_ref())?;
         let mut sources = Self { context, file, text };
         if let Some(context) = &mut sources.context
@@ -174,11 +174,16 @@ fn read(path: &Path) -> Result<String, BuildError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-pub(crate) fn open_context(builder: &Builder, context: &ContextSource, keep_git: bool) -> Result<Tree, BuildError> {
+pub(crate) fn open_context(
+    builder: &Builder,
+    request: &BuildRequest,
+    context: &ContextSource,
+    keep_git: bool,
+) -> Result<Tree, BuildError> {
     let path = match context {
         ContextSource::Directory(path) => path.clone(),
         ContextSource::Git(text) => {
-            let checkout = GitSource::parse(text).and_then(|source| source.checkout(&builder.cache.git(), keep_git));
+            let checkout = GitSource::parse(text).and_then(|source| source.checkout(request, &builder.cache.git(), keep_git));
             checkout.map_err(|failure| BuildError::Unsupported(failure.to_string()))?.path
         }
     };
@@ -235,10 +240,10 @@ impl<'a> Build<'a> {
             return Err(BuildError::Dockerfile { file: file_name, problems });
         };
         let platform = match &request.platform {
-            Some(text) => Platform::parse(text).map_err(BuildError::Unsupported)?,
-            None => Platform::native(),
+            Some(text) => text.parse().map_err(|error: InvalidPlatform| BuildError::Unsupported(error.to_string()))?,
+            None => Platform::host(),
         };
-        if !platform.runs_here() {
+        if !platform::runs_here(&platform) {
             let text =
                 format!("programs for {platform} do not run on this machine: install qemu-user-static with binfmt support");
             return Err(BuildError::Unsupported(text));

@@ -116,7 +116,8 @@ impl Build<'_> {
         let layers = |layers: Vec<Digest>| Origin { name: format!("`{name}`"), from: Whence::Layers(layers), keeps_owner: true };
         match self.request.contexts.get(name) {
             Some(NamedContext::Files(files)) => {
-                let opened = self.directories[name].get_or_init(|| open_context(self.builder, files, false).map(Arc::new));
+                let opened =
+                    self.directories[name].get_or_init(|| open_context(self.builder, self.request, files, false).map(Arc::new));
                 let tree = opened.clone().map_err(|error| StepError::Stage(Box::new(error)))?;
                 return Ok(Origin { name: format!("context `{name}`"), from: Whence::Directory(tree), keeps_owner: false });
             }
@@ -271,7 +272,8 @@ impl StageRun<'_> {
     /// What a repository or the file of a URL is.
     fn elsewhere(&self, source: &str, copy: &Copy, excludes: &Ignore) -> Result<Group, StepError> {
         let (tree, top) = if crate::git::is_git(source) {
-            let checkout = GitSource::parse(source)?.checkout(&self.build.builder.cache.git(), copy.keep_git_dir)?;
+            let repository = GitSource::parse(source)?;
+            let checkout = repository.checkout(self.build.request, &self.build.builder.cache.git(), copy.keep_git_dir)?;
             if let Some(expected) = copy.checksum.as_deref().filter(|expected| !checkout.commit.starts_with(*expected)) {
                 let why = format!("the commit is {}, expected {expected}", checkout.commit);
                 return Err(StepError::Fetch { url: source.to_owned(), why });

@@ -12,6 +12,7 @@ use rcompose_image::Digest;
 use rcompose_sys::atomic::{self, TempDir};
 
 use crate::error::{Doing, StepError};
+use crate::request::BuildRequest;
 
 /// A repository, what of it, and where in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +84,10 @@ impl GitSource {
     }
 
     /// Has the files of the repository in a directory of their own.
-    pub(crate) fn checkout(&self, folder: &Path, keep_git: bool) -> Result<Checkout, StepError> {
+    pub(crate) fn checkout(&self, request: &BuildRequest, folder: &Path, keep_git: bool) -> Result<Checkout, StepError> {
+        if request.offline {
+            return Err(StepError::Fetch { url: self.shown(), why: "nothing is fetched offline".to_owned() });
+        }
         let doing = || format!("keep {}", self.shown());
         std::fs::create_dir_all(folder).doing(doing)?;
         let name = Digest::of(self.url.as_bytes()).hex()[..32].to_owned();

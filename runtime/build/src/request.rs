@@ -29,6 +29,8 @@ pub struct BuildRequest {
     pub no_cache_filter: BTreeSet<String>,
     /// Base images are asked for at their registries even if they are here.
     pub pull: bool,
+    /// No repository is asked for anything; [`Outside`] keeps to that by itself.
+    pub offline: bool,
     /// What RUN is connected to.
     pub network: Network,
     /// More names in RUN, and their addresses.

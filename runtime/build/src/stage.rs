@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use rcompose_image::ImageConfig;
+use rcompose_image::{ImageConfig, InvalidPlatform, Platform};
 
 use crate::builder::Build;
 use crate::cache::{Inputs, Made};
 use crate::dockerfile::{Instruction, Kind, Place, Problem, Rule, trigger};
 use crate::error::{BuildError, StepError};
 use crate::event::BuildEvent;
-use crate::platform::Platform;
+use crate::platform::runs_here;
 use crate::request::NamedContext;
 use crate::state::{Scope, State};
 
@@ -107,8 +107,8 @@ impl StageRun<'_> {
 
     fn check_platform(&self, text: &str, place: Place) -> Result<(), BuildError> {
         let failed = |text: String| self.failed(&format!("FROM --platform={text}"), place, StepError::Invalid(text));
-        let platform = Platform::parse(text).map_err(failed)?;
-        if platform.runs_here() {
+        let platform: Platform = text.parse().map_err(|error: InvalidPlatform| failed(error.to_string()))?;
+        if runs_here(&platform) {
             return Ok(());
         }
         let text = format!("programs for {platform} do not run on this machine: install qemu-user-static with binfmt support");

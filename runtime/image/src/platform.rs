@@ -98,8 +98,10 @@ impl FromStr for Platform {
     type Err = InvalidPlatform;
 
     fn from_str(text: &str) -> Result<Self, InvalidPlatform> {
-        let fine =
-            |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        let fine = |part: &&str| {
+            part.starts_with(|first: char| first.is_ascii_alphanumeric())
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        };
         let parts: Vec<&str> = text.split('/').collect();
         if !parts.iter().all(fine) {
             return Err(InvalidPlatform(text.to_owned()));
@@ -142,7 +144,7 @@ mod tests {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), expected);
         }
         assert_eq!("arm64".parse::<Platform>().unwrap().to_string(), "linux/arm64");
-        for text in ["", "/", "linux/", "a/b/c/d", "linux/am d64"] {
+        for text in ["", "/", "linux/", "a/b/c/d", "linux/am d64", "../x"] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
     }

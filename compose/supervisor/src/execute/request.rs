@@ -192,16 +192,22 @@ async fn build_images(
         return Vec::new();
     }
     match plan {
-        Ok(plan) if options.check => check_builds(supervisor, project, &plan, events).await,
+        Ok(plan) if options.check => check_builds(supervisor, project, &plan, request.offline, events).await,
         plan => run_plan(supervisor, request, plan, events).await,
     }
 }
 
-async fn check_builds(supervisor: &Arc<Supervisor>, project: &Project, plan: &Plan, events: &Events) -> Vec<Failure> {
+async fn check_builds(
+    supervisor: &Arc<Supervisor>,
+    project: &Project,
+    plan: &Plan,
+    offline: bool,
+    events: &Events,
+) -> Vec<Failure> {
     let mut failures = Vec::new();
     for planned in plan.graph().node_weights() {
         let Operation::BuildImage { service, .. } = &planned.operation else { continue };
-        match crate::build::check(supervisor, project, &project.services[service], events).await {
+        match crate::build::check(supervisor, project, &project.services[service], offline, events).await {
             Ok(0) => {
                 progress(events, &format!("Service {service}"), "Check complete, no warnings found", ProgressStatus::Done).await
             }

@@ -102,7 +102,8 @@ async fn layers_may_be_compressed_in_any_way_and_come_more_than_once() {
     let name = reference(&format!("{}/team/app:1", registry.address));
     place.store.pull(&name, None, &RegistryConfig::default(), |at| told.lock().unwrap().push(at)).await.unwrap();
     let (_, _, view) = place.store.open_image(&name.to_string()).unwrap();
-    assert_eq!(view.lower.len(), 4);
+    // The one that is there twice is mounted once: an overlay refuses a directory that it has already.
+    assert_eq!(view.lower.len(), 3);
     assert_eq!(std::fs::read(view.lower[1].join("large")).unwrap(), noise(3 << 20, 7));
     let told = told.into_inner().unwrap();
     let complete = told.iter().filter(|at| matches!(at, PullProgress::Layer { state: LayerState::Complete, .. })).count();
