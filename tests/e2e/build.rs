@@ -504,6 +504,22 @@ fn files_come_from_urls_and_repositories() {
 }
 
 #[test]
+fn the_cache_outlives_the_image_and_the_supervisor() {
+    let place = place("FROM base\nRUN head -c 2000000 /dev/zero > /large\n");
+    built(&place);
+    place.run(&["down", "--rmi", "all"]).success();
+    let usage = place.run(&["builder", "df"]).success();
+    assert!(usage.contains("no image has   ") && !usage.contains("no image has   0B"), "{usage}");
+    assert_eq!(steps(&built(&place)).0, 0, "nothing ran again");
+    place.run(&["down", "--rmi", "all"]).success();
+    if let Some(supervisor) = place.supervisor() {
+        place.kill(supervisor, Signal::KILL);
+    }
+    place.run(&["image", "prune", "-af"]).success();
+    assert_eq!(steps(&built(&place)).0, 0, "nothing ran again");
+}
+
+#[test]
 fn the_cache_is_shown_and_goes_when_asked_but_for_what_images_have() {
     let place = place(
         "FROM base AS spare\nRUN head -c 2000000 /dev/zero > /large\nFROM base\nCOPY --from=spare /large /other\nRUN --mount=type=cache,target=/c head -c 3000000 /dev/zero > /c/f\n",

@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use rcompose_engine::image::{
-    Checked, Collected, Image, ImageConfig, Platform, PullProgress, Pushed, Reference, RegistryError, StoreError,
-};
+use rcompose_engine::image::{Checked, Image, ImageConfig, Platform, PullProgress, Pushed, Reference, RegistryError};
 use rcompose_engine::{Container, Engine, EngineError, State};
 use rcompose_model::Project;
 use rcompose_model::project::Service;
@@ -66,23 +64,18 @@ impl Supervisor {
         let cache = settings.data_root.join("build");
         let builder = rcompose_build::Builder::open(engine.clone(), &cache, steps);
         let builder = builder.map_err(|source| EngineError::System { doing: format!("open {}", cache.display()), source })?;
-        let builder = Arc::new(builder);
-        collect_later(&engine, &builder);
+        // After the build cache has leased what it knows.
+        collect_later(&engine);
         Ok(Arc::new(Self {
             engine,
             keeper,
             registries,
-            builder,
+            builder: Arc::new(builder),
             builds: crate::build::Builds::default(),
             work: TaskTracker::new(),
             projects,
             locks: Mutex::new(BTreeMap::new()),
         }))
-    }
-
-    /// Clears away layers that nobody has and that are older than `grace`.
-    pub(crate) fn collect(&self, grace: std::time::Duration) -> Result<Collected, StoreError> {
-        collect(&self.engine, &self.builder, grace)
     }
 
     /// Pulls an image.
@@ -298,21 +291,15 @@ impl Supervisor {
 const LAYER_GRACE: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
 
 /// Nobody waits for what is cleared away.
-fn collect_later(engine: &Arc<Engine>, builder: &Arc<rcompose_build::Builder>) {
-    let (engine, builder) = (engine.clone(), builder.clone());
-    tokio::task::spawn_blocking(move || match collect(&engine, &builder, LAYER_GRACE) {
+fn collect_later(engine: &Arc<Engine>) {
+    let engine = engine.clone();
+    tokio::task::spawn_blocking(move || match engine.images().collect(LAYER_GRACE) {
         Ok(collected) if collected.layers.is_empty() => {}
         Ok(collected) => {
             tracing::info!(layers = collected.layers.len(), bytes = collected.bytes, "old layers without an image went")
         }
         Err(error) => tracing::warn!(%error, "layers could not be collected"),
     });
-}
-
-/// Layers of the build cache stay: they go when the cache is pruned.
-fn collect(engine: &Engine, builder: &rcompose_build::Builder, grace: std::time::Duration) -> Result<Collected, StoreError> {
-    let cached = builder.layers();
-    engine.images().collect(grace, |layer| cached.contains(layer))
 }
 
 fn failed(message: String, error: &RegistryError, hint: String) -> Failure {

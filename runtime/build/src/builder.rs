@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rcompose_engine::Engine;
-use rcompose_image::{Digest, Held, InvalidPlatform, Platform, RootFs};
+use rcompose_image::{Digest, Held, InvalidPlatform, Lease, Platform, RootFs};
 use rcompose_sys::beneath::Root;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Made};
 use crate::dockerfile::{Dockerfile, Kind, Place, Problem, Rule};
 use crate::error::BuildError;
 use crate::event::{BuildEvent, Excerpt};
@@ -30,6 +30,8 @@ pub struct Builder {
     pub(crate) engine: Arc<Engine>,
     pub(crate) cache: Cache,
     pub(crate) scheduler: Scheduler,
+    /// Layers of steps that are known: they outlive the images that have them, until the cache is pruned.
+    kept: Mutex<BTreeMap<Digest, Lease>>,
     /// How many builds run: while one does, what others made may not be on disk.
     pub(crate) active: Mutex<usize>,
 }
@@ -46,7 +48,23 @@ pub struct Built {
 impl Builder {
     /// Opens the build cache at `root`. At most `steps` steps of all builds run at a time.
     pub fn open(engine: Arc<Engine>, root: &Path, steps: usize) -> std::io::Result<Self> {
-        Ok(Self { engine, cache: Cache::open(root)?, scheduler: Scheduler::new(steps.max(1)), active: Mutex::new(0) })
+        let (cache, scheduler) = (Cache::open(root)?, Scheduler::new(steps.max(1)));
+        let builder = Self { engine, cache, scheduler, kept: Mutex::default(), active: Mutex::new(0) };
+        builder.cache.steps().into_iter().for_each(|(_, made)| builder.keep(&made));
+        Ok(builder)
+    }
+
+    /// Keeps the layer of a step for the builds to come.
+    pub(crate) fn keep(&self, made: &Made) {
+        if let Some(layer) = &made.layer {
+            let lease = || self.engine.images().lease([layer.clone()]);
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).entry(layer.clone()).or_insert_with(lease);
+        }
+    }
+
+    /// No longer keeps a layer: it is whoever's that has it.
+    pub(crate) fn let_go(&self, layer: &Digest) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(layer);
     }
 
     /// Builds an image, and has its names stand for it. Blocks until it is done.

@@ -250,6 +250,7 @@ impl StageRun<'_> {
             cache.begin();
             let made = make()?;
             cache.note(&key, &made);
+            build.builder.keep(&made);
             Ok(made)
         })?;
         cache.note_inputs(&step.position, inputs);

@@ -39,19 +39,16 @@ pub enum Prune {
 }
 
 impl Builder {
-    /// The layers that known steps came to: whoever collects garbage keeps them.
-    pub fn layers(&self) -> BTreeSet<Digest> {
-        self.cache.steps().into_iter().filter_map(|(_, made)| made.layer).collect()
-    }
-
     /// Adds up what the cache takes.
     pub fn usage(&self) -> CacheUsage {
         let store = self.engine.images();
         let of_images = store.layers_of_images();
-        let only_here = self.layers().into_iter().filter(|layer| !of_images.contains(layer));
+        let steps = self.cache.steps();
+        let layers: BTreeSet<&Digest> = steps.iter().filter_map(|(_, made)| made.layer.as_ref()).collect();
+        let only_here = layers.into_iter().filter(|layer| !of_images.contains(layer));
         CacheUsage {
-            steps: self.cache.steps().len(),
-            layers: only_here.map(|layer| store.size_of_layer(&layer)).sum(),
+            layers: only_here.map(|layer| store.size_of_layer(layer)).sum(),
+            steps: steps.len(),
             mounts: size(&self.cache.mounts()),
             fetched: size(&self.cache.urls()) + size(&self.cache.git()),
         }
@@ -65,10 +62,12 @@ impl Builder {
         // Records before layers: one that is there promises its layer.
         for (path, made) in self.cache.steps() {
             let used = made.layer.as_ref().is_some_and(|layer| of_images.contains(layer));
-            if what == Prune::All || !used {
-                gone.steps += usize::from(std::fs::remove_file(&path).is_ok());
+            if what == Prune::Unused && used {
+                continue;
             }
-            if let Some(layer) = made.layer.filter(|_| !used) {
+            gone.steps += usize::from(std::fs::remove_file(&path).is_ok());
+            if let Some(layer) = made.layer {
+                self.let_go(&layer);
                 gone.layers += store.remove_unused_layer(&layer)?;
             }
         }

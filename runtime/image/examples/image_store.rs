@@ -28,7 +28,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     match (command.as_str(), rest) {
         ("load", [path]) => drop(store.load_file(std::fs::File::open(path)?)?),
         ("remove", [name]) => drop(store.remove(name)?),
-        ("collect", []) => drop(store.collect(Duration::ZERO, |_| false)?),
+        ("collect", []) => drop(store.collect(Duration::ZERO)?),
         ("pull", [name]) => {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             let config = RegistryConfig { stall_seconds: Some(5), ..RegistryConfig::default() };

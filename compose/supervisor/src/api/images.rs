@@ -234,7 +234,7 @@ pub(super) async fn prune(State(supervisor): State<Shared>, Json(request): Json<
     let pruned = blocking(move || {
         let mut pruned = supervisor.engine.prune_images(request.all)?;
         // What a pull left that was cut off goes too, unless that was a moment ago: it may go on.
-        pruned.reclaimed += supervisor.collect(PRUNE_GRACE)?.bytes;
+        pruned.reclaimed += supervisor.engine.images().collect(PRUNE_GRACE)?.bytes;
         Ok(pruned)
     })
     .await?;

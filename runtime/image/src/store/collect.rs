@@ -15,13 +15,13 @@ pub struct Collected {
 }
 
 impl Store {
-    /// Removes layers that no image has, that nobody has leased, that `keep` does not want, and that are older than `grace`: the
-    /// next try of a pull that was cut off finds what it had.
-    pub fn collect(&self, grace: Duration, keep: impl Fn(&Digest) -> bool) -> Result<Collected, StoreError> {
+    /// Removes layers that no image has, that nobody has leased, and that are older than `grace`: the next try of a pull that was
+    /// cut off finds what it had.
+    pub fn collect(&self, grace: Duration) -> Result<Collected, StoreError> {
         let mut collected = Collected::default();
         for layer in self.layers.list() {
             let age = self.layers.published(&layer).and_then(|time| SystemTime::now().duration_since(time).ok());
-            if age.is_some_and(|age| age < grace) || keep(&layer) {
+            if age.is_some_and(|age| age < grace) {
                 continue;
             }
             // Held over the removal: nobody can take a lease between the question and the deed.
