@@ -58,14 +58,17 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// As JSON.
+    /// As JSON. A fraction of zero is none: `1.0` is `1`, as it is in YAML.
     pub fn to_json(self) -> serde_json::Value {
         use serde_json::Value;
         match self {
             Self::Null => Value::Null,
             Self::Boolean(value) => Value::Bool(value),
             Self::Integer(number) => number.into(),
-            Self::Float(number) => serde_json::Number::from_f64(number).map_or(Value::Null, Value::Number),
+            Self::Float(number) => match format!("{number}").parse::<i64>() {
+                Ok(whole) => whole.into(),
+                Err(_) => serde_json::Number::from_f64(number).map_or(Value::Null, Value::Number),
+            },
             Self::Time(text) | Self::Text(text) => Value::String(text.to_owned()),
         }
     }
@@ -90,7 +93,10 @@ pub(crate) fn float_text(number: f64) -> String {
         return if number > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() };
     }
     let size = number.abs();
-    if number.is_nan() || size == 0.0 || (1e-4..1e21).contains(&size) {
+    if size == 0.0 {
+        return "0".to_owned();
+    }
+    if number.is_nan() || (1e-4..1e21).contains(&size) {
         return format!("{number}");
     }
     let text = format!("{number:e}");
@@ -166,8 +172,18 @@ mod tests {
 
     #[test]
     fn numbers_become_the_text_that_compose_prints() {
-        for (number, expected) in [(1.1, "1.1"), (1000.0, "1000"), (1e21, "1e+21"), (0.000_01, "1e-05"), (0.0, "0")] {
+        for (number, expected) in [(1.1, "1.1"), (1000.0, "1000"), (1e21, "1e+21"), (0.000_01, "1e-05"), (0.0, "0"), (-0.0, "0")]
+        {
             assert_eq!(float_text(number), expected);
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_the_same_in_json_however_they_are_written() {
+        for (text, expected) in
+            [(".0", "0"), ("-.0", "0"), ("1.0", "1"), ("1e3", "1000"), ("1e18", "1000000000000000000"), ("1.5", "1.5")]
+        {
+            assert_eq!(Scalar::of_plain(text).to_json().to_string(), expected, "{text}");
         }
     }
 }
