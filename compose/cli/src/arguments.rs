@@ -71,7 +71,7 @@ pub(crate) struct Global {
     /// How problems with the files are shown
     #[arg(long, value_enum, default_value_t = Diagnostics::Text, value_name = "FORMAT", hide_default_value = true)]
     pub(crate) diagnostics: Diagnostics,
-    /// Never ask a registry for anything
+    /// Never ask a registry or a repository for anything
     #[arg(long, global = true, env = "RCOMPOSE_OFFLINE", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) offline: bool,
     /// Path that a stack from elsewhere may name though it is outside of what was fetched; `/` is any

@@ -183,14 +183,7 @@ async fn apply_shown(
     let mut made = None;
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
     loop {
-        let event = tokio::select! {
-            // What has been read of a line stays in the stream's buffer.
-            event = events.next::<Event>() => event?,
-            _ = ticks.tick() => {
-                progress.tick();
-                continue;
-            }
-        };
+        let event = progress.tick_until(&mut ticks, events.next::<Event>()).await?;
         let Some(event) = event else { break };
         progress.show(&event);
         match event {

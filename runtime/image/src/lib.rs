@@ -5,6 +5,7 @@
 //! visible.
 
 mod archive;
+mod attributes;
 mod commit;
 mod config;
 mod digest;

@@ -7,9 +7,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rcompose_sys::beneath::{Root, proc_path};
+use rcompose_sys::beneath::Root;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, major, minor};
 
+use crate::attributes;
 use crate::level::Level;
 
 /// Writes everything below a directory, without following links; `None` is empty.
@@ -120,20 +121,7 @@ fn header(kind: tar::EntryType, about: &Stat, size: u64) -> tar::Header {
 
 /// Those that a layer may have.
 fn attributes(file: impl AsFd) -> Vec<(String, Vec<u8>)> {
-    let file = proc_path(&file);
-    let mut names = vec![0_u8; 64 * 1024];
-    let Ok(length) = rustix::fs::listxattr(&file, &mut names[..]) else { return Vec::new() };
-    let mut found = Vec::new();
-    for name in names[..length].split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok()) {
-        if name == "security.capability" || (name.starts_with("user.") && !name.starts_with("user.overlay.")) {
-            let mut value = vec![0_u8; 64 * 1024];
-            if let Ok(length) = rustix::fs::getxattr(&file, name, &mut value[..]) {
-                found.push((name.to_owned(), value[..length].to_vec()));
-            }
-        }
-    }
-    found.sort();
-    found
+    attributes::read(file, attributes::belongs_to_layer)
 }
 
 #[cfg(test)]

@@ -54,14 +54,7 @@ async fn one(client: &mut Client, way: Way, request: &TransferRequest, progress:
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
     let mut result = String::new();
     loop {
-        let event = tokio::select! {
-            // What has been read of a line stays in the stream's buffer.
-            event = events.next::<Event>() => event?,
-            _ = ticks.tick() => {
-                progress.tick();
-                continue;
-            }
-        };
+        let event = progress.tick_until(&mut ticks, events.next::<Event>()).await?;
         match event {
             None => {
                 return Err(CommandError::Usage(format!(

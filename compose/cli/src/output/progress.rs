@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use rcompose_supervisor::builder::BuildEvent;
 use rcompose_supervisor::messages::{Event, ProgressStatus};
+use tokio::time::Interval;
 use unicode_width::UnicodeWidthStr;
 
 use super::builds::BuildLines;
@@ -82,8 +83,18 @@ impl Progress {
         Self { builds: !quiet, ..self }
     }
 
-    /// Lets the clocks of what is still going on go on.
-    pub(crate) fn tick(&mut self) {
+    /// Waits for something; the clocks of what is still going on go on meanwhile.
+    pub(crate) async fn tick_until<T>(&mut self, ticks: &mut Interval, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                result = &mut work => return result,
+                _ = ticks.tick() => self.tick(),
+            }
+        }
+    }
+
+    fn tick(&mut self) {
         if self.rows.iter().any(|row| row.ended.is_none()) {
             self.erase();
             self.draw();

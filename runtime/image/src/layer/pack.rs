@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use super::recipe::Recorder;
 use super::{OPAQUE, WHITEOUT};
 use crate::Digest;
+use crate::attributes;
 use crate::level::Level;
 
 const BLOCK: usize = 512;
@@ -326,24 +327,9 @@ fn record(key: &[u8], value: &[u8]) -> Vec<u8> {
     [format!("{length} ").as_bytes(), key, b"=", value, b"\n"].concat()
 }
 
-/// Attributes that a layer may have, and those of overlays, sorted.
+/// Attributes that a layer may have, and those of overlays.
 fn attributes(file: impl AsFd) -> Vec<(String, Vec<u8>)> {
-    let file = proc_path(&file);
-    let mut names = vec![0_u8; 64 * 1024];
-    let Ok(length) = rustix::fs::listxattr(&file, &mut names[..]) else { return Vec::new() };
-    let mut found = Vec::new();
-    for name in names[..length].split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok()) {
-        let wanted = name == "security.capability" || name.starts_with(OVERLAY);
-        if wanted || (name.starts_with("user.") && !name.starts_with("user.overlay.")) {
-            let mut value = vec![0_u8; 64 * 1024];
-            if let Ok(length) = rustix::fs::getxattr(&file, name, &mut value[..]) {
-                value.truncate(length);
-                found.push((name.to_owned(), value));
-            }
-        }
-    }
-    found.sort();
-    found
+    attributes::read(file, |name| attributes::belongs_to_layer(name) || name.starts_with(OVERLAY))
 }
 
 /// Takes what an overlay has written for itself; only that a directory is opaque is part of the layer.
