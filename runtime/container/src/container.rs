@@ -58,6 +58,11 @@ impl Container {
         self.state.init.pid()
     }
 
+    /// Descriptor of the first process.
+    pub fn first_process(&self) -> BorrowedFd<'_> {
+        (*self.init).as_fd()
+    }
+
     /// Lets a created container become its program.
     pub fn start(&self) -> Result<(), StartError> {
         let failure = |error: std::io::Error| StartError { code: 128, text: format!("the monitor does not answer: {error}") };

@@ -33,7 +33,7 @@ use rcompose_sys::namespace::{self, Kinds};
 use rustix::process::Pid;
 
 pub use channel::{Channel, StartError};
-pub use mounts::{NAMESPACE, SUBPATH};
+pub use mounts::{NAMESPACE, SUBPATH, attach_all};
 use seccomp::{Filter, SeccompError};
 
 use crate::rootfs::Rootfs;

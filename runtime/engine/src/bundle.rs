@@ -210,18 +210,7 @@ fn mounts(container: &ContainerSpec, around: &Surroundings<'_>) -> Result<Vec<Mo
         }
         Namespace::Private => mounts.push(mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", &shm])),
     }
-    mounts.extend(
-        around.view.binds.iter().map(|(source, target)| bind(source.clone(), target, &["rbind", "ro", "nosuid", "rprivate"])),
-    );
-    let etc = ["resolv.conf", "hostname", "hosts"];
-    let mut inner: Vec<Mount> =
-        etc.iter().map(|name| bind(around.etc.join(name), &format!("/etc/{name}"), &["bind", "rprivate"])).collect();
-    for asked in &container.mounts {
-        inner.push(asked_mount(container, asked, around)?);
-    }
-    // Outer targets first, or they would hide the inner ones; of two at one target the one that was asked for is on top.
-    inner.sort_by_key(|it| it.destination.trim_end_matches('/').matches('/').count());
-    mounts.extend(inner);
+    mounts.extend(own_mounts(container, around.view, around.etc, &around.sources)?);
     for file in &container.files {
         if let Some(source) = around.sources.get(&file.target) {
             mounts.push(bind(source.trees[0].clone(), &file.target, &["bind", "ro", "rprivate"]));
@@ -230,11 +219,33 @@ fn mounts(container: &ContainerSpec, around: &Surroundings<'_>) -> Result<Vec<Mo
     Ok(mounts)
 }
 
-fn asked_mount(
+/// What a container has of its image, the host and volumes, without what the kernel makes for it.
+pub(crate) fn own_mounts(
     container: &ContainerSpec,
-    asked: &crate::container::Mount,
-    around: &Surroundings<'_>,
-) -> Result<Mount, EngineError> {
+    view: &View,
+    etc: &Path,
+    sources: &Sources,
+) -> Result<Vec<Mount>, EngineError> {
+    let mut mounts = image_mounts(view);
+    let names = ["resolv.conf", "hostname", "hosts"];
+    let mut inner: Vec<Mount> =
+        names.iter().map(|name| bind(etc.join(name), &format!("/etc/{name}"), &["bind", "rprivate"])).collect();
+    for asked in &container.mounts {
+        inner.push(asked_mount(container, asked, sources)?);
+    }
+    // Outer targets first, or they would hide the inner ones; of two at one target the one that was asked for is on top.
+    inner.sort_by_key(|it| it.destination.trim_end_matches('/').matches('/').count());
+    mounts.extend(inner);
+    Ok(mounts)
+}
+
+/// What belongs to an image and is not in its layers.
+pub(crate) fn image_mounts(view: &View) -> Vec<Mount> {
+    let options = ["rbind", "ro", "nosuid", "rprivate"];
+    view.binds.iter().map(|(source, target)| bind(source.clone(), target, &options)).collect()
+}
+
+fn asked_mount(container: &ContainerSpec, asked: &crate::container::Mount, sources: &Sources) -> Result<Mount, EngineError> {
     let access = if asked.read_only { "ro" } else { "rw" };
     Ok(match &asked.source {
         MountSource::Bind { path, propagation, recursive, .. } => {
@@ -244,8 +255,7 @@ fn asked_mount(
         }
         MountSource::Volume { .. } | MountSource::Image { .. } => {
             let invalid = |text: String| EngineError::Invalid { container: container.name.clone(), text };
-            let source =
-                around.sources.get(&asked.target).ok_or_else(|| invalid(format!("nothing to mount at {}", asked.target)))?;
+            let source = sources.get(&asked.target).ok_or_else(|| invalid(format!("nothing to mount at {}", asked.target)))?;
             let access = if source.read_only { "ro" } else { access };
             tree_mount(source, &asked.target, access).ok_or_else(|| {
                 invalid(format!("a part of an image cannot be mounted at {}: it has several layers", asked.target))

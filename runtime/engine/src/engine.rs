@@ -12,6 +12,7 @@ mod life;
 mod remove;
 mod start;
 mod step;
+mod tree;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ use rcompose_volume::Store as Volumes;
 pub use exec::ExecRequest;
 pub use host::Host;
 pub use step::{BuildSession, Step, StepHandle, StepRequest};
+pub use tree::Tree;
 pub use usage::PrunedImages;
 
 use crate::EngineError;

@@ -13,7 +13,7 @@ mod seccomp;
 
 pub use container::ContainerSpec;
 pub use engine::{
-    BuildSession, Config, Container, Engine, ExecRequest, Host, PrunedImages, State, Step, StepHandle, StepRequest,
+    BuildSession, Config, Container, Engine, ExecRequest, Host, PrunedImages, State, Step, StepHandle, StepRequest, Tree,
 };
 pub use error::EngineError;
 pub use record::Record;
@@ -23,5 +23,6 @@ pub use rcompose_container::{ExitRecord, Process, cgroup, frame, launch};
 pub use rcompose_image as image;
 pub use rcompose_network as network;
 pub use rcompose_sys::atomic::{random_hex, sync_file, write_file_relaxed as write_file};
+pub use rcompose_sys::beneath;
 pub use rcompose_sys::process::{boot_id, parse_signal, trim_memory};
 pub use rcompose_volume as volume;

@@ -1,6 +1,6 @@
 //! Files and directories that are there whole or not at all, and trees that are gone without following anything.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -103,20 +103,25 @@ pub fn publish_dir_relaxed(temporary: &Path, target: &Path) -> Result<()> {
 /// Removes a tree. Symbolic links are removed, not followed; another file system below it is an error, not emptied.
 /// What is not there is fine.
 pub fn remove_tree(path: &Path) -> Result<()> {
-    match rustix::fs::unlink(path) {
+    remove_tree_at(CWD, path.as_os_str())
+}
+
+/// As [`remove_tree`], of what has a name in an open directory.
+pub fn remove_tree_at(directory: impl AsFd, name: &OsStr) -> Result<()> {
+    match rustix::fs::unlinkat(&directory, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         Err(Errno::ISDIR | Errno::PERM) => {}
-        Err(errno) => return Err(Error::new("unlink", format!("{path:?}"), errno)),
+        Err(errno) => return Err(Error::new("unlinkat", format!("{name:?}"), errno)),
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let top = match rustix::fs::open(path, flags, Mode::empty()) {
+    let top = match rustix::fs::openat(&directory, name, flags, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(()),
-        other => other.during("open", || format!("{path:?}, O_DIRECTORY|O_NOFOLLOW"))?,
+        other => other.during("openat", || format!("{name:?}, O_DIRECTORY|O_NOFOLLOW"))?,
     };
     empty_directory(top)?;
-    match rustix::fs::rmdir(path) {
+    match rustix::fs::unlinkat(&directory, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(Error::new("rmdir", format!("{path:?}"), errno)),
+        Err(errno) => Err(Error::new("unlinkat", format!("{name:?}, AT_REMOVEDIR"), errno)),
     }
 }
 

@@ -4,6 +4,8 @@
 //! (`openat2` with `RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS`), and comes back as a descriptor. No caller joins a path of the
 //! tree to a path of the host.
 
+mod change;
+
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
@@ -16,6 +18,8 @@ use rustix::io::Errno;
 
 use crate::error::Context;
 use crate::{Error, Result};
+
+pub use change::{Attributes, NewFile, describe};
 
 /// How many symbolic links are followed on one way, as in the kernel.
 const LINKS: u32 = 40;

@@ -1,5 +1,6 @@
 //! What rustix lacks of the mount calls, and what older kernels have in their place.
 
+mod apart;
 mod remount;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -7,12 +8,13 @@ use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::mount::{MountFlags, MoveMountFlags, move_mount};
 
 use crate::beneath::proc_path;
 use crate::error::Context;
-use crate::namespace::{self, Kinds};
 use crate::{Error, Result};
+
+pub use apart::apart;
 
 /// Attributes of a mount that can be changed with all mounts below it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -137,18 +139,14 @@ pub fn overlay_at(target: impl AsFd, lower: &[PathBuf], writable: Option<Writabl
     rustix::mount::mount("overlay", proc_path(&target), "overlay", flags, options.as_c_str()).during("mount", what)
 }
 
-/// As [`overlay_at`], and attached nowhere: it is mounted in a namespace that ends with the thread that made it.
+/// As [`overlay_at`], and attached nowhere.
 pub fn detached_overlay(lower: &[PathBuf], writable: Option<Writable<'_>>) -> Result<OwnedFd> {
-    crate::netns::on_thread(|| {
-        namespace::unshare(Kinds::MOUNT)?;
-        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-        rustix::mount::mount_change("/", private).during("mount", || "\"/\", MS_REC|MS_PRIVATE".to_owned())?;
-        // Any directory does for the place.
+    // Any directory does for the place.
+    let place = std::path::Path::new("/proc");
+    apart(place, || {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let open = || rustix::fs::open("/proc", flags, Mode::empty()).during("open", || "\"/proc\", O_PATH".to_owned());
-        overlay_at(open()?, lower, writable)?;
-        let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        open_tree(rustix::fs::CWD, "/proc", clone).during("open_tree", || "OPEN_TREE_CLONE".to_owned())
+        let target = rustix::fs::open(place, flags, Mode::empty()).during("open", || format!("{place:?}, O_PATH"))?;
+        overlay_at(target, lower, writable)
     })
 }
 

@@ -27,14 +27,19 @@ pub fn writable(layers: &[PathBuf], upper: &Path, work: &Path) -> Result<Root> {
 }
 
 fn open(layers: &[PathBuf], writable: Option<Writable<'_>>) -> Result<Root> {
-    let overlay = match detached(layers, writable) {
-        // Before Linux 6.5, which takes layers joined only.
-        Err(Errno::INVAL) => detached_overlay(layers, writable)?,
-        other => other.during("fsmount", || format!("overlay of {} layers", layers.len()))?,
-    };
+    let overlay = mounted(layers, writable)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top = rustix::fs::openat(&overlay, ".", flags, Mode::empty()).during("openat", || "\".\"".to_owned())?;
     Ok(Root::from_fd(top))
+}
+
+/// Mounts an overlay to nowhere yet, whatever the kernel's age.
+pub fn mounted(layers: &[PathBuf], writable: Option<Writable<'_>>) -> Result<OwnedFd> {
+    match detached(layers, writable) {
+        // Before Linux 6.5, which takes layers joined only.
+        Err(Errno::INVAL) => detached_overlay(layers, writable),
+        other => other.during("fsmount", || format!("overlay of {} layers", layers.len())),
+    }
 }
 
 /// Mounts an overlay to nowhere yet: layers one by one, so that neither their number nor a colon in a path matters.

@@ -42,6 +42,18 @@ pub(super) fn mount_all(root: &Root, prepared: &Prepared) -> StepResult<()> {
     Ok(())
 }
 
+/// Attaches mounts below a root that is no container's: in a mount namespace of the caller's own, for looking at files. Those of
+/// them that are bound are bound as they are seen there.
+///
+/// # Errors
+/// A target that cannot be made or may not be mounted over, as at a start.
+pub fn attach_all(root: &Root, mounts: &[Mount]) -> Result<(), StartError> {
+    mounts.iter().try_for_each(|mount| {
+        check_target(mount)?;
+        one(root, mount, None)
+    })
+}
+
 /// Opens the sources of mounts that have to be opened in another namespace than the container's own, by index: those that
 /// propagate, in the host's, which is the caller's; what is opened later has lost its peers there.
 pub(super) fn open_elsewhere(mounts: &[Mount]) -> Result<BTreeMap<usize, OwnedFd>, InitError> {

@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// The layers of an image; an overlay wants one even where the image has none.
-    fn layers(&self, paths: &Paths, view: &View) -> std::io::Result<Vec<PathBuf>> {
+    pub(super) fn layers(&self, paths: &Paths, view: &View) -> std::io::Result<Vec<PathBuf>> {
         if !view.lower.is_empty() {
             return Ok(view.lower.clone());
         }

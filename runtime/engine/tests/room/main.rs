@@ -5,4 +5,5 @@ mod files;
 mod host;
 mod life;
 mod recovery;
+mod tree;
 mod volumes;
