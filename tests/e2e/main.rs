@@ -5,6 +5,7 @@ mod archive;
 mod build;
 mod config;
 mod environment;
+mod events;
 mod hostile;
 mod image;
 mod life;

@@ -8,6 +8,7 @@ mod login;
 mod run;
 mod stack;
 mod store;
+mod watching;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub(crate) use login::{Login, Logout};
 pub(crate) use run::{Pull, PullWhen, Push, Run};
 pub(crate) use stack::{Create, Down, Up};
 pub(crate) use store::{ArchiveFormat, CreateNetwork, CreateVolume, Image, List, Network, Remove, System, Volume};
+pub(crate) use watching::Events;
 
 /// Runs Compose stacks with its own container runtime.
 #[derive(Debug, Parser)]
@@ -130,6 +132,8 @@ pub(crate) enum Command {
     Ps(Ps),
     /// Show output of containers
     Logs(Logs),
+    /// Show what happens to containers, as it happens
+    Events(Events),
     /// Run a command in a running container
     Exec(Exec),
     /// Run one command in a container of its own

@@ -3,6 +3,7 @@
 mod build;
 mod builder;
 mod config;
+mod events;
 mod exec;
 mod filter;
 mod image;
@@ -119,6 +120,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
         Command::Down(arguments) => down(&world, arguments).await,
         Command::Ps(arguments) => ps::ps(&world, &arguments).await,
         Command::Logs(arguments) => logs::logs(&world, arguments).await,
+        Command::Events(arguments) => events::events(&world, arguments).await,
         Command::Exec(arguments) => exec::exec(&world, arguments).await,
         Command::Run(arguments) => run::run(&world, arguments).await,
         Command::Build(arguments) => build::build(&world, arguments).await,
@@ -175,6 +177,7 @@ async fn apply_shown(
         project_name: name.to_owned(),
         project,
         action,
+        command: progress.title().to_owned(),
         dry_run: world.global.dry_run,
         parallel,
         offline: world.global.offline,

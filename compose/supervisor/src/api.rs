@@ -25,7 +25,7 @@ use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 
 use crate::execute;
-use crate::messages::{ApplyRequest, Failure, Hello, LogsRequest, VERSION};
+use crate::messages::{ApplyRequest, EventsRequest, Failure, Hello, LogsRequest, VERSION, Why};
 use crate::supervisor::Supervisor;
 
 pub(crate) use streams::END_TRAILER;
@@ -57,6 +57,7 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/projects/{name}", get(applied))
         .route("/v1/projects/{name}/kill", post(kill))
         .route("/v1/logs", post(logs))
+        .route("/v1/events", post(events))
         .route("/v1/exec", post(streams::exec))
         .route("/v1/containers/{id}/attach", post(streams::attach))
         .route("/v1/containers/{id}/start", post(streams::start))
@@ -178,9 +179,10 @@ async fn applied(State(supervisor): State<Shared>, Path(name): Path<String>) -> 
 
 /// Kills everything of a project at once. Takes no lock: it is how a stop that takes too long is cut short.
 async fn kill(State(supervisor): State<Shared>, Path(name): Path<String>) -> Json<serde_json::Value> {
+    let why = Why { by: "stop".to_owned(), reason: "the stop was cut short".to_owned(), place: None };
     for container in supervisor.containers(Some(&name)) {
         if container.pid.is_some()
-            && let Err(error) = supervisor.keeper.kill(container.record.id.as_str(), "SIGKILL").await
+            && let Err(error) = supervisor.keeper.kill(container.record.id.as_str(), "SIGKILL", &why).await
         {
             tracing::warn!(%error, container = container.record.spec.name, "a container could not be killed");
         }
@@ -200,6 +202,17 @@ async fn logs(State(supervisor): State<Shared>, Json(request): Json<LogsRequest>
     work.spawn(async move {
         if let Err(error) = crate::logs::send(supervisor, request, sender).await {
             tracing::warn!(%error, "logs could not be read");
+        }
+    });
+    streams::lines(receiver)
+}
+
+async fn events(State(supervisor): State<Shared>, Json(request): Json<EventsRequest>) -> Response {
+    let (sender, receiver) = mpsc::channel(256);
+    let log = supervisor.events.clone();
+    supervisor.work.spawn(async move {
+        if let Err(error) = crate::events::send(log, request, sender).await {
+            tracing::warn!(%error, "events could not be read");
         }
     });
     streams::lines(receiver)

@@ -7,7 +7,7 @@ mod request;
 mod wait;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use rcompose_engine::volume::VolumeSpec;
 use rcompose_engine::{Engine, EngineError};
 use rcompose_model::Project;
 use rcompose_model::project::{Network, RestartPolicy};
-use rcompose_plan::{ContainerRef, Operation, Plan, fingerprint, labels};
+use rcompose_plan::{Cause, ContainerRef, Operation, Plan, Planned, fingerprint, labels};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -25,7 +25,7 @@ pub(crate) use images::{renewed, show};
 pub(crate) use request::apply;
 
 use crate::keep::blocking;
-use crate::messages::{ApplyRequest, BuildOptions, Event, Failure, ProgressStatus};
+use crate::messages::{ApplyRequest, BuildOptions, Event, Failure, Happening, ProgressStatus, Why};
 use crate::resource;
 use crate::supervisor::Supervisor;
 use crate::translate::{self, Part};
@@ -47,6 +47,10 @@ struct Run {
     supervisor: Arc<Supervisor>,
     project: Option<Project>,
     project_name: String,
+    /// The command that asked for the plan.
+    command: String,
+    /// Containers that the plan stops; one of them that it starts again is restarted.
+    stopped: BTreeSet<String>,
     /// No registry is asked.
     offline: bool,
     events: Events,
@@ -60,6 +64,8 @@ pub(crate) async fn execute(supervisor: &Arc<Supervisor>, plan: Plan, request: &
         supervisor: supervisor.clone(),
         project: request.project.clone(),
         project_name: request.project_name.clone(),
+        command: request.command.clone(),
+        stopped: plan.graph().node_weights().filter_map(stopped).collect(),
         offline: request.offline,
         events: events.clone(),
         build: request.action.build_options().cloned().unwrap_or_default(),
@@ -70,15 +76,15 @@ pub(crate) async fn execute(supervisor: &Arc<Supervisor>, plan: Plan, request: &
     let mut running: JoinSet<(NodeIndex, Result<(), Failure>)> = JoinSet::new();
     let mut failures = Vec::new();
     let begin = |index: NodeIndex, running: &mut JoinSet<_>| {
-        let (run, turns, operation) = (run.clone(), turns.clone(), plan.graph()[index].operation.clone());
+        let (run, turns, planned) = (run.clone(), turns.clone(), plan.graph()[index].clone());
         running.spawn(async move {
             // Who only waits takes no turn from those who work.
-            let turns = turns.filter(|_| !matches!(operation, Operation::Await { .. }));
+            let turns = turns.filter(|_| !matches!(planned.operation, Operation::Await { .. }));
             let _turn = match &turns {
                 Some(turns) => turns.acquire().await.ok(),
                 None => None,
             };
-            (index, run.carry_out(&operation).await)
+            (index, run.carry_out(&planned).await)
         });
     };
     let ready: Vec<NodeIndex> = waiting.iter().filter(|(_, count)| **count == 0).map(|(index, _)| *index).collect();
@@ -103,12 +109,13 @@ pub(crate) async fn execute(supervisor: &Arc<Supervisor>, plan: Plan, request: &
 }
 
 impl Run {
-    async fn carry_out(&self, operation: &Operation) -> Result<(), Failure> {
+    async fn carry_out(&self, planned: &Planned) -> Result<(), Failure> {
+        let operation = &planned.operation;
         let (id, doing, done) = words::words(operation);
         if !doing.is_empty() {
             progress(&self.events, &id, doing, ProgressStatus::Working).await;
         }
-        let result = self.perform(operation).await;
+        let result = self.perform(operation, &self.why(&planned.cause)).await;
         match &result {
             Ok(()) if !done.is_empty() => progress(&self.events, &id, done, ProgressStatus::Done).await,
             // What was waited for has a row of its own, which says so.
@@ -122,7 +129,7 @@ impl Run {
         result
     }
 
-    async fn perform(&self, operation: &Operation) -> Result<(), Failure> {
+    async fn perform(&self, operation: &Operation, why: &Why) -> Result<(), Failure> {
         let keeper = &self.supervisor.keeper;
         match operation {
             Operation::EnsureImage { reference, policy, platform, optional } => {
@@ -160,40 +167,49 @@ impl Run {
             }
             Operation::CreateContainer { service, number, name, replaces, renew_anonymous_volumes } => {
                 let inherits = replaces.as_ref().filter(|_| !renew_anonymous_volumes);
-                self.create(service, Part::Replica(*number), name, inherits).await
+                self.create(service, Part::Replica(*number), name, inherits, why).await
             }
             Operation::CreateOneOff { service, one_off } => {
-                self.create(service, Part::OneOff(one_off), &one_off.name, None).await
+                self.create(service, Part::OneOff(one_off), &one_off.name, None, why).await
             }
             Operation::RenameContainer { container, name } => {
                 let id = self.id_of(container)?;
-                self.with_engine((id, name.clone()), |engine, (id, name)| engine.rename(&id, &name)).await
+                self.with_engine((id.clone(), name.clone()), |engine, (id, name)| engine.rename(&id, &name)).await?;
+                keeper.tell(&id, Happening::Rename { from: container.name.clone() }, Some(why));
+                Ok(())
             }
             Operation::StartContainer { container } => {
                 let id = self.id_of(container)?;
                 let policy = if self.is_one_off(&id) { RestartPolicy::No } else { self.policy(&container.service) };
-                keeper.start(&id, policy).await.map_err(|error| self.explain(container, &error))?;
+                keeper.start(&id, policy, why).await.map_err(|error| self.explain(container, &error))?;
+                if self.stopped.contains(&id) {
+                    keeper.tell(&id, Happening::Restart, Some(why));
+                }
                 self.warn_of_what_has_no_effect(container, id).await;
                 Ok(())
             }
             Operation::StopContainer { container, timeout } => {
                 let id = self.id_of(container)?;
-                keeper.stop(&id, *timeout).await.map_err(|error| Failure::of(&error))
+                keeper.stop(&id, *timeout, why).await.map_err(|error| Failure::of(&error))
             }
             Operation::KillContainer { container, signal } => {
                 let id = self.id_of(container)?;
-                keeper.kill(&id, signal).await.map_err(|error| Failure::of(&error))
+                keeper.kill(&id, signal, why).await.map_err(|error| Failure::of(&error))
             }
             Operation::PauseContainer { container } | Operation::UnpauseContainer { container } => {
                 let paused = matches!(operation, Operation::PauseContainer { .. });
                 let id = self.id_of(container)?;
-                keeper.set_paused(&id, paused).await.map_err(|error| Failure::of(&error))
+                keeper.set_paused(&id, paused, why).await.map_err(|error| Failure::of(&error))
             }
             Operation::RemoveContainer { container, volumes } => {
                 let id = self.id_of(container)?;
-                let volumes = *volumes;
+                let (volumes, found) = (*volumes, self.supervisor.engine.get(&id));
                 keeper.forget(&id);
-                self.with_engine(id, move |engine, id| engine.remove(&id, volumes)).await
+                self.with_engine(id, move |engine, id| engine.remove(&id, volumes)).await?;
+                if let Ok(found) = found {
+                    self.supervisor.events.tell(&found.record, Happening::Destroy, None, Some(why));
+                }
+                Ok(())
             }
             Operation::Await { service, condition, required } => self.wait_for(service, *condition, *required).await,
         }
@@ -226,6 +242,10 @@ impl Run {
             Err(error) if error.is_not_found() => Ok(()),
             other => other.map_err(|error| Failure::of(&error)),
         }
+    }
+
+    fn why(&self, cause: &Cause) -> Why {
+        Why { by: self.command.clone(), reason: cause.reason.to_string(), place: cause.place.clone() }
     }
 
     fn project(&self) -> Result<&Project, Failure> {
@@ -262,12 +282,25 @@ impl Run {
         Ok(resource::volume(volume, labels))
     }
 
-    async fn create(&self, service: &str, part: Part<'_>, name: &str, replaces: Option<&ContainerRef>) -> Result<(), Failure> {
+    async fn create(
+        &self,
+        service: &str,
+        part: Part<'_>,
+        name: &str,
+        replaces: Option<&ContainerRef>,
+        why: &Why,
+    ) -> Result<(), Failure> {
         let project = self.project()?;
         let service = project.services.get(service).ok_or_else(|| Failure::text(format!("no service `{service}`")))?;
         let spec = translate::container(project, service, part, name).map_err(|error| Failure::of(&error))?;
         let inherits = replaces.and_then(|container| container.id.clone());
-        self.with_engine((spec, inherits), |engine, (spec, inherits)| engine.create(spec, inherits.as_deref()).map(drop)).await
+        let (events, why) = (self.supervisor.events.clone(), why.clone());
+        self.with_engine((spec, inherits), move |engine, (spec, inherits)| {
+            let record = engine.create(spec, inherits.as_deref())?;
+            events.tell(&record, Happening::Create, None, Some(&why));
+            Ok(())
+        })
+        .await
     }
 
     async fn warn_of_what_has_no_effect(&self, container: &ContainerRef, id: String) {
@@ -306,6 +339,13 @@ impl Run {
             failure.hint = Some("stop what holds the port, or publish another one".to_owned());
         }
         failure
+    }
+}
+
+fn stopped(planned: &Planned) -> Option<String> {
+    match &planned.operation {
+        Operation::StopContainer { container, .. } => container.id.clone(),
+        _ => None,
     }
 }
 

@@ -23,7 +23,9 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::events::EventLog;
 use crate::health::Health;
+use crate::messages::{Happening, Why};
 use crate::service::{Event, Machine, State};
 use driver::{Driver, Message};
 
@@ -93,6 +95,7 @@ const UNKNOWN: i32 = 255;
 /// Keeps containers.
 pub(crate) struct Keeper {
     engine: Arc<Engine>,
+    events: Arc<EventLog>,
     folder: std::path::PathBuf,
     boot: String,
     handles: Mutex<BTreeMap<String, Handle>>,
@@ -102,16 +105,23 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn new(engine: Arc<Engine>, folder: std::path::PathBuf) -> Arc<Self> {
+    pub(crate) fn new(engine: Arc<Engine>, events: Arc<EventLog>, folder: std::path::PathBuf) -> Arc<Self> {
         // Without the file every boot is another one: what ran has ended, which a look at the processes corrects.
         let boot = rcompose_engine::boot_id().unwrap_or_default();
         let (ends, _) = broadcast::channel(1024);
         let handles = Mutex::new(BTreeMap::new());
-        Arc::new(Self { engine, folder, boot, handles, ends, tasks: TaskTracker::new(), stop: CancellationToken::new() })
+        Arc::new(Self { engine, events, folder, boot, handles, ends, tasks: TaskTracker::new(), stop: CancellationToken::new() })
     }
 
     fn handles(&self) -> MutexGuard<'_, BTreeMap<String, Handle>> {
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells of a container that is there.
+    pub(crate) fn tell(&self, id: &str, what: Happening, why: Option<&Why>) {
+        if let Ok(container) = self.engine.get(id) {
+            self.events.tell(&container.record, what, None, why);
+        }
     }
 
     fn handle(&self, id: &str) -> Option<Handle> {
@@ -174,16 +184,17 @@ impl Keeper {
     }
 
     /// Starts a container and keeps it from then on.
-    pub(crate) async fn start(self: &Arc<Self>, id: &str, policy: RestartPolicy) -> Result<(), EngineError> {
+    pub(crate) async fn start(self: &Arc<Self>, id: &str, policy: RestartPolicy, why: &Why) -> Result<(), EngineError> {
         if self.status(id).is_some_and(|status| matches!(status.phase, Phase::Running | Phase::Paused)) {
             return Ok(());
         }
-        self.launch(id, Machine::new(policy, false), Engine::start).await
+        self.launch(id, Machine::new(policy, false), why, Engine::start).await
     }
 
     /// Starts a container that was made for one command and has no policy. The stream is open before its first instruction.
     pub(crate) async fn start_one_off(self: &Arc<Self>, id: &str, removed_at_end: bool) -> Result<UnixStream, EngineError> {
-        let started = self.launch(id, Machine::new(RestartPolicy::No, removed_at_end), Engine::start_attached).await;
+        let machine = Machine::new(RestartPolicy::No, removed_at_end);
+        let started = self.launch(id, machine, &Why::asked("run"), Engine::start_attached).await;
         if started.is_err() && removed_at_end {
             self.remove(id).await;
         }
@@ -194,6 +205,7 @@ impl Keeper {
         self: &Arc<Self>,
         id: &str,
         mut machine: Machine,
+        why: &Why,
         start: impl FnOnce(&Engine, &str) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
         if let Some(earlier) = self.handles().remove(id) {
@@ -205,7 +217,11 @@ impl Keeper {
         // The disk takes its time meanwhile: before anybody hears of the start, both records are there.
         let (started, ()) = tokio::join!(blocking(move || start(&engine, &owned)), self.sync(id));
         match &started {
-            Ok(_) => self.drive(id, machine, None),
+            Ok(_) => {
+                // Before anybody watches for its end.
+                self.tell(id, Happening::Start, Some(why));
+                self.drive(id, machine, None);
+            }
             Err(error) => {
                 machine.state = State::Ended { code: error.exit_code() };
                 self.write(id, &machine);
@@ -215,11 +231,11 @@ impl Keeper {
     }
 
     /// Stops a container: signal, grace, kill. Bounded by the grace period and a few seconds.
-    pub(crate) async fn stop(&self, id: &str, timeout: Option<Duration>) -> Result<(), EngineError> {
+    pub(crate) async fn stop(&self, id: &str, timeout: Option<Duration>, why: &Why) -> Result<(), EngineError> {
         let Some(Handle { mailbox, mut status, .. }) = self.handle(id) else { return Ok(()) };
         let (taken, answer) = oneshot::channel();
         // One that is not driven any more has ended.
-        let _ = mailbox.send(Message::Stop { timeout, taken }).await;
+        let _ = mailbox.send(Message::Stop { timeout, why: why.clone(), taken }).await;
         let _ = answer.await;
         // What was stopped by hand stays so, even if the power goes as soon as that was answered.
         let ended = async { status.wait_for(|status| status.has_ended() || status.stuck).await.is_ok_and(|status| status.stuck) };
@@ -234,16 +250,18 @@ impl Keeper {
     }
 
     /// Sends a signal; one that ends a container for good cancels its policy.
-    pub(crate) async fn kill(&self, id: &str, signal: &str) -> Result<(), EngineError> {
+    pub(crate) async fn kill(&self, id: &str, signal: &str, why: &Why) -> Result<(), EngineError> {
         let name = || self.engine.get(id).map_or_else(|_| id.to_owned(), |container| container.record.spec.name);
         let invalid = || EngineError::Invalid { container: name(), text: format!("invalid signal: {signal}") };
         let signal = parse_signal(signal).ok_or_else(invalid)?;
-        self.ask(id, |answer| Message::Kill { signal, answer }).await
+        self.ask(id, |answer| Message::Kill { signal, why: why.clone(), answer }).await
     }
 
     /// Freezes or thaws.
-    pub(crate) async fn set_paused(&self, id: &str, paused: bool) -> Result<(), EngineError> {
-        self.ask(id, |answer| Message::Freeze { paused, answer }).await
+    pub(crate) async fn set_paused(&self, id: &str, paused: bool, why: &Why) -> Result<(), EngineError> {
+        self.ask(id, |answer| Message::Freeze { paused, answer }).await?;
+        self.tell(id, if paused { Happening::Pause } else { Happening::Unpause }, Some(why));
+        Ok(())
     }
 
     async fn ask(
@@ -284,11 +302,12 @@ impl Keeper {
 
     /// Removes a container that nobody asks for any more, with what it said.
     async fn remove(&self, id: &str) {
-        let (engine, owned) = (self.engine.clone(), id.to_owned());
+        let (engine, events, owned) = (self.engine.clone(), self.events.clone(), id.to_owned());
         let removed = blocking(move || {
-            let stream = engine.get(&owned)?.record.spec.log.stream;
+            let record = engine.get(&owned)?.record;
             engine.remove(&owned, true)?;
-            match stream.as_deref().and_then(|stream| stream.strip_suffix("/output")) {
+            events.tell(&record, Happening::Destroy, None, Some(&Why::asked("run")));
+            match record.spec.log.stream.as_deref().and_then(|stream| stream.strip_suffix("/output")) {
                 Some(folder) => engine.remove_logs(folder),
                 None => Ok(()),
             }

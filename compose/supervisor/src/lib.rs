@@ -7,13 +7,14 @@
 //! resource   a network or volume to what is made
 //! service    the machine of a container: pure     restart    when it is started again
 //! health     whether it works                     docker     another engine's images
-//! build      images that services are built to
+//! build      images that services are built to   events     what happens to containers, kept and told
 //! ```
 
 mod api;
 mod build;
 pub mod client;
 mod docker;
+mod events;
 mod execute;
 pub mod health;
 mod keep;

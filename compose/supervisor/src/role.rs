@@ -44,11 +44,21 @@ async fn run(settings: &Settings) -> Result<(), String> {
     };
     folder(&settings.run_root)?;
     folder(&settings.data_root)?;
+    let open = |path: std::path::PathBuf| {
+        let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        file.map_err(|error| format!("{}: {error}", path.display()))
+    };
+    // Held until it answers: of two that start at once the second waits for the first.
+    let starting = open(settings.starting())?;
+    starting.lock().map_err(|error| format!("{}: {error}", settings.starting().display()))?;
     // Exactly one supervisor of a data root; whoever comes second has nothing to do.
-    let lock = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(settings.lock());
-    let lock = lock.map_err(|error| format!("{}: {error}", settings.lock().display()))?;
+    let lock = open(settings.lock())?;
     if lock.try_lock().is_err() {
-        return Ok(());
+        if connect(settings).is_ok() {
+            return Ok(());
+        }
+        // It is about to end.
+        lock.lock().map_err(|error| format!("{}: {error}", settings.lock().display()))?;
     }
     let supervisor = Supervisor::open(settings)
         .map_err(|error| crate::messages::Failure::of(&error))
@@ -58,6 +68,7 @@ async fn run(settings: &Settings) -> Result<(), String> {
     let listener = bind(settings).map_err(|error| format!("{}: {error}", settings.socket().display()))?;
     let mode = PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(settings.socket(), mode).map_err(|error| error.to_string())?;
+    drop(starting);
     tell_starter("");
     let app = router(supervisor.clone()).layer(axum::middleware::from_fn_with_state(supervisor.clone(), note_request));
     let service = app.into_make_service_with_connect_info::<Peer>();
@@ -89,11 +100,19 @@ fn tell_starter(error: &str) {
     }
 }
 
-/// Through the directory's descriptor: the path of a socket has to be short.
 fn bind(settings: &Settings) -> std::io::Result<UnixListener> {
+    at_socket(settings, UnixListener::bind)
+}
+
+fn connect(settings: &Settings) -> std::io::Result<std::os::unix::net::UnixStream> {
+    at_socket(settings, std::os::unix::net::UnixStream::connect)
+}
+
+/// Through the directory's descriptor: the path of a socket has to be short.
+fn at_socket<T>(settings: &Settings, work: impl FnOnce(String) -> std::io::Result<T>) -> std::io::Result<T> {
     let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
     let directory = rustix::fs::open(&settings.run_root, flags, rustix::fs::Mode::empty())?;
-    UnixListener::bind(format!("/proc/self/fd/{}/supervisor.sock", std::os::fd::AsRawFd::as_raw_fd(&directory)))
+    work(format!("/proc/self/fd/{}/supervisor.sock", std::os::fd::AsRawFd::as_raw_fd(&directory)))
 }
 
 /// Requests so far.

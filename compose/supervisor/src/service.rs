@@ -58,6 +58,13 @@ pub(crate) enum State {
     Ended { code: i32 },
 }
 
+impl State {
+    /// Tells whether there are processes that can end.
+    pub(crate) fn is_up(self) -> bool {
+        !matches!(self, Self::Backoff { .. } | Self::Ended { .. })
+    }
+}
+
 /// What can happen to a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {

@@ -25,6 +25,11 @@ impl Settings {
         self.run_root.join("supervisor.sock")
     }
 
+    /// Held by a supervisor that does not answer yet.
+    pub fn starting(&self) -> PathBuf {
+        self.run_root.join("supervisor.starting")
+    }
+
     /// Held by the one supervisor of a data root.
     pub fn lock(&self) -> PathBuf {
         self.run_root.join("supervisor.lock")

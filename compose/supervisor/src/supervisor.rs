@@ -3,6 +3,7 @@
 //! ```text
 //! <data>/projects/<name>.json     the ledger: the project as it was last applied
 //! <data>/policies/<id>.json       policy and restarts of a container
+//! <data>/events/<name>.jsonl      what happened to its containers
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use rcompose_plan::observed::Observed;
 use tokio_util::task::TaskTracker;
 
 use crate::Settings;
+use crate::events::EventLog;
 use crate::keep::{Keeper, Phase};
 use crate::messages::{ContainerSummary, Failure, PortSummary, ProjectSummary};
 use crate::observe::observe;
@@ -26,6 +28,7 @@ use crate::observe::observe;
 pub(crate) struct Supervisor {
     pub(crate) engine: Arc<Engine>,
     pub(crate) keeper: Arc<Keeper>,
+    pub(crate) events: Arc<EventLog>,
     pub(crate) registries: rcompose_engine::image::RegistryConfig,
     pub(crate) builder: Arc<rcompose_build::Builder>,
     pub(crate) builds: crate::build::Builds,
@@ -56,7 +59,11 @@ impl Supervisor {
             let made = std::fs::create_dir_all(folder);
             made.map_err(|source| EngineError::System { doing: format!("make {}", folder.display()), source })?;
         }
-        let keeper = Keeper::new(engine.clone(), policies);
+        let folder = settings.data_root.join("events");
+        let events = EventLog::open(folder.clone());
+        let events = events.map_err(|source| EngineError::System { doing: format!("open {}", folder.display()), source })?;
+        let events = Arc::new(events);
+        let keeper = Keeper::new(engine.clone(), events.clone(), policies);
         keeper.adopt();
         let registries = settings.registries.clone();
         // One more than there are processors: a step waits for the disk or the network now and then.
@@ -65,10 +72,11 @@ impl Supervisor {
         let builder = rcompose_build::Builder::open(engine.clone(), &cache, steps);
         let builder = builder.map_err(|source| EngineError::System { doing: format!("open {}", cache.display()), source })?;
         // After the build cache has leased what it knows.
-        collect_later(&engine);
+        collect_later(&engine, &events);
         Ok(Arc::new(Self {
             engine,
             keeper,
+            events,
             registries,
             builder: Arc::new(builder),
             builds: crate::build::Builds::default(),
@@ -291,14 +299,19 @@ impl Supervisor {
 const LAYER_GRACE: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
 
 /// Nobody waits for what is cleared away.
-fn collect_later(engine: &Arc<Engine>) {
-    let engine = engine.clone();
-    tokio::task::spawn_blocking(move || match engine.images().collect(LAYER_GRACE) {
-        Ok(collected) if collected.layers.is_empty() => {}
-        Ok(collected) => {
-            tracing::info!(layers = collected.layers.len(), bytes = collected.bytes, "old layers without an image went")
+fn collect_later(engine: &Arc<Engine>, events: &Arc<EventLog>) {
+    let (engine, events) = (engine.clone(), events.clone());
+    tokio::task::spawn_blocking(move || {
+        let of = |container: &Container| container.record.spec.labels.get(labels::PROJECT).cloned();
+        let projects: BTreeSet<String> = engine.list().iter().filter_map(of).collect();
+        events.sweep(|project| projects.contains(project));
+        match engine.images().collect(LAYER_GRACE) {
+            Ok(collected) if collected.layers.is_empty() => {}
+            Ok(collected) => {
+                tracing::info!(layers = collected.layers.len(), bytes = collected.bytes, "old layers without an image went")
+            }
+            Err(error) => tracing::warn!(%error, "layers could not be collected"),
         }
-        Err(error) => tracing::warn!(%error, "layers could not be collected"),
     });
 }
 

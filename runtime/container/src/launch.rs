@@ -210,12 +210,12 @@ pub struct MonitorProcess {
 }
 
 impl MonitorProcess {
-    /// Waits for its end, which is near, and lets the kernel forget it.
-    pub fn reap(&self) {
-        if let Ok(mut child) = self.child.lock() {
-            // It can only fail when somebody else has waited already.
-            let _ = child.wait();
-        }
+    /// Waits for its end, which is near, and lets the kernel forget it. Gives the status that it ends with: of a process that
+    /// was started by [`Launcher::exec`], that process's own.
+    pub fn reap(&self) -> i32 {
+        // It can only fail when somebody else has waited already.
+        let status = self.child.lock().ok().and_then(|mut child| child.wait().ok());
+        status.and_then(|status| status.code()).unwrap_or(255)
     }
 }
 

@@ -181,7 +181,8 @@ fn exec(launch: ExecLaunch, mut client: UnixStream) -> ExitCode {
             }
             let Ended { code, .. } = session.run();
             session.announce_end(code);
-            ExitCode::SUCCESS
+            // Whoever has no stream to read it from learns it so.
+            ExitCode::from(u8::try_from(code).unwrap_or(255))
         }
     }
 }

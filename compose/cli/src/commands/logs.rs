@@ -63,7 +63,7 @@ pub(crate) async fn logs(world: &World, arguments: Logs) -> Result<Exit, Command
 }
 
 /// A time, or how long ago: nanoseconds since 1970.
-fn moment(text: &str) -> Result<i64, CommandError> {
+pub(super) fn moment(text: &str) -> Result<i64, CommandError> {
     let invalid = || {
         let forms = "expected a time (2026-01-02T15:04:05Z, 2026-01-02), seconds since 1970, or how long ago (1h30m)";
         CommandError::Usage(format!("invalid time `{text}`: {forms}"))

@@ -68,6 +68,11 @@ impl Progress {
         }
     }
 
+    /// The command whose progress it is.
+    pub(crate) fn title(&self) -> &'static str {
+        self.title
+    }
+
     /// Shows warnings only, if `quiet`.
     pub(crate) fn quiet_if(self, quiet: bool) -> Self {
         Self { mode: if quiet { Mode::Quiet } else { self.mode }, ..self }

@@ -3,6 +3,7 @@
 //! The version is part of every path (`/v1/...`); a field is only ever added.
 
 mod artifact;
+mod event;
 mod store;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use rcompose_plan::BuildWhen;
 use serde::{Deserialize, Serialize};
 
 pub use artifact::{ArtifactFile, ArtifactRole, StackArtifact};
+pub use event::{ContainerEvent, EventsRequest, Happening, Why};
 pub use store::{
     CheckRequest, CheckedImage, Created, DiskUsage, DockerImport, HistoryStep, ImageSummary, ImportRequest, LoadedImage,
     LocalFile, Named, ProcessSummary, ProjectUsage, PruneRequest, Removed, ResourceSummary, SaveRequest, SystemInfo, TagRequest,
@@ -33,6 +35,9 @@ pub struct ApplyRequest {
     pub project: Option<Project>,
     /// What is asked for.
     pub action: Action,
+    /// The command that asks, as its user knows it: `up`. The log of events keeps it.
+    #[serde(default)]
+    pub command: String,
     /// Nothing is done; the plan is shown.
     pub dry_run: bool,
     /// At most so many operations at a time.

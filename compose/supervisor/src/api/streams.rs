@@ -20,7 +20,8 @@ use tokio::sync::mpsc;
 
 use super::{Refusal, Shared};
 use crate::client::ascii_json;
-use crate::messages::{ExecMessage, Failure};
+use crate::events::ExecEvents;
+use crate::messages::{ExecMessage, Failure, Happening};
 
 /// Messages as they come, one a line.
 pub(super) fn lines<T: Serialize + Send + 'static>(receiver: mpsc::Receiver<T>) -> Response {
@@ -129,6 +130,7 @@ pub(super) async fn exec(State(supervisor): State<Shared>, request: Request) -> 
     let message: ExecMessage =
         message.and_then(|text| serde_json::from_str(text).ok()).ok_or_else(|| Failure::text("the request names no process"))?;
     let id = find(&supervisor, &message)?;
+    let told = ExecEvents::begin(&supervisor, &id, &message.command);
     let wanted = ExecRequest {
         command: message.command,
         environment: message.environment,
@@ -149,12 +151,14 @@ pub(super) async fn exec(State(supervisor): State<Shared>, request: Request) -> 
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, [("x-rcompose-exit", code.to_string())], Json(failure)).into_response());
         }
     };
+    told.started();
     let (stream, helper) = exec.into_parts();
+    let ended = move || told.ended(helper.reap());
     if message.detached {
-        tokio::task::spawn_blocking(move || helper.reap());
+        tokio::task::spawn_blocking(ended);
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Ok(carry_frames(request, stream, move || helper.reap()))
+    Ok(carry_frames(request, stream, ended))
 }
 
 /// The running container of a service: the lowest number, unless one is named.
@@ -184,6 +188,7 @@ pub(super) async fn attach(
     request: Request,
 ) -> Result<Response, Refusal> {
     let stream = supervisor.engine.attach(&id).map_err(|error: EngineError| Refusal::from(error))?;
+    supervisor.keeper.tell(&id, Happening::Attach, None);
     Ok(carry_frames(request, stream, || {}))
 }
 

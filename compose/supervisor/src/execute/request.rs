@@ -1,5 +1,6 @@
 //! From a request to plans, and what they come to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -265,6 +266,8 @@ async fn wait(supervisor: &Arc<Supervisor>, project: &Project, options: &UpOptio
         supervisor: supervisor.clone(),
         project: Some(project.clone()),
         project_name: project.name.clone(),
+        command: String::new(),
+        stopped: BTreeSet::new(),
         offline: true,
         events: events.clone(),
         build: BuildOptions::default(),

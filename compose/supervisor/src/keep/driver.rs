@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcompose_engine::EngineError;
+use rcompose_model::project::RestartPolicy;
 use rustix::process::Signal;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::io::unix::AsyncFd;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Ended, Keeper, Status, blocking, watchable};
 use crate::health::{Check, Health, Probes};
+use crate::messages::{Happening, Why};
 use crate::service::{Action, Event, Machine, Moment, State};
 
 /// The grace period of a container that asks for none.
@@ -23,10 +25,12 @@ pub(super) enum Message {
     /// To end; `taken` says that it was told to, not that it has.
     Stop {
         timeout: Option<Duration>,
+        why: Why,
         taken: oneshot::Sender<()>,
     },
     Kill {
         signal: Signal,
+        why: Why,
         answer: oneshot::Sender<Result<(), EngineError>>,
     },
     Freeze {
@@ -54,6 +58,8 @@ pub(super) struct Driver {
     gone: CancellationToken,
     watch: Watch,
     probes: Option<Probes>,
+    /// Why it is to end.
+    why: Option<Why>,
 }
 
 fn now() -> Moment {
@@ -71,7 +77,7 @@ impl Driver {
         gone: CancellationToken,
     ) -> (Self, watch::Receiver<Status>) {
         let (status, watched) = watch::channel(Status::of(&machine, None));
-        let mut driver = Self { keeper, id, machine, status, messages, gone, watch: Watch::Off, probes: None };
+        let mut driver = Self { keeper, id, machine, status, messages, gone, watch: Watch::Off, probes: None, why: None };
         if !matches!(driver.machine.state, State::Ended { .. } | State::Backoff { .. }) {
             driver.watch();
         }
@@ -98,6 +104,9 @@ impl Driver {
                 () = self.watch.ended() => self.settle().await,
                 () = until(self.machine.deadline()) => Event::Tick,
                 health = next(self.probes.as_mut()) => {
+                    if self.status.borrow().health != Some(health) {
+                        self.tell(Happening::HealthStatus { health: health.as_str().to_owned() }, None);
+                    }
                     self.publish(Some(health));
                     continue;
                 }
@@ -115,6 +124,9 @@ impl Driver {
             if self.machine != before && !self.gone.is_cancelled() {
                 self.keeper.write(&self.id, &self.machine);
             }
+            if let (Event::Ended { code, .. }, true) = (happened, before.state.is_up()) {
+                self.tell_end(code, before.state);
+            }
             if matches!(self.machine.state, State::Ended { .. } | State::Backoff { .. }) {
                 (self.watch, self.probes) = (Watch::Off, None);
             }
@@ -129,7 +141,10 @@ impl Driver {
     async fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
             Action::Signal { thaw } => self.send_stop_signal(thaw).await,
-            Action::Kill => self.in_engine("be killed", |engine, id| unless_ended(engine.kill(id))).await,
+            Action::Kill => {
+                self.tell(Happening::Kill { signal: Signal::KILL.as_raw() }, self.why.as_ref());
+                self.in_engine("be killed", |engine, id| unless_ended(engine.kill(id))).await;
+            }
             Action::Launch { at } => return Some(self.launch(at).await),
             Action::Report { code, restarting } => {
                 // Nobody may be listening.
@@ -146,14 +161,15 @@ impl Driver {
 
     async fn obey(&mut self, message: Message) {
         match message {
-            Message::Stop { timeout, taken } => {
+            Message::Stop { timeout, why, taken } => {
                 let grace = self.grace(timeout);
+                self.why = Some(why);
                 self.take(Event::Stop { grace }).await;
                 // Whoever asked may be gone; it stops all the same.
                 let _ = taken.send(());
             }
-            Message::Kill { signal, answer } => {
-                let outcome = self.kill(signal).await;
+            Message::Kill { signal, why, answer } => {
+                let outcome = self.kill(signal, why).await;
                 let _ = answer.send(outcome);
             }
             Message::Freeze { paused, answer } => {
@@ -175,21 +191,27 @@ impl Driver {
         if useful { timeout.or(spec.stop_grace_period).unwrap_or(GRACE) } else { Duration::ZERO }
     }
 
-    async fn kill(&mut self, signal: Signal) -> Result<(), EngineError> {
+    async fn kill(&mut self, signal: Signal, why: Why) -> Result<(), EngineError> {
         let record = self.keeper.engine.get(&self.id)?.record;
-        if signal == Signal::KILL || signal == self.keeper.stop_signal(&record) || record.spec.stop_signal.is_none() {
+        let ends = signal == Signal::KILL || signal == self.keeper.stop_signal(&record);
+        if ends || record.spec.stop_signal.is_none() {
             let waited = matches!(self.machine.state, State::Backoff { .. });
             self.take(Event::Condemn).await;
             if waited {
                 return Ok(());
             }
         }
-        self.keeper.engine.signal(&self.id, signal)
+        self.keeper.events.tell(&record, Happening::Kill { signal: signal.as_raw() }, None, Some(&why));
+        self.keeper.engine.signal(&self.id, signal)?;
+        // What another signal comes to is up to the program: a later end has reasons of its own.
+        self.why = Some(why).filter(|_| ends);
+        Ok(())
     }
 
     async fn send_stop_signal(&self, thaw: bool) {
         let stop_signal = self.keeper.engine.get(&self.id).map(|container| self.keeper.stop_signal(&container.record));
         let signal = stop_signal.unwrap_or(Signal::TERM);
+        self.tell(Happening::Kill { signal: signal.as_raw() }, self.why.as_ref());
         self.in_engine("be told to end", move |engine, id| unless_ended(engine.signal(id, signal))).await;
         if thaw {
             self.in_engine("be thawed", |engine, id| unless_ended(engine.set_paused(id, false))).await;
@@ -213,6 +235,7 @@ impl Driver {
         let not_before = std::time::Instant::now() + at.0.saturating_sub(now().0);
         match blocking(move || engine.start_at(&id, not_before)).await {
             Ok(()) => {
+                self.tell(Happening::Start, Some(&self.why_again()));
                 self.watch();
                 Event::Launched
             }
@@ -260,6 +283,45 @@ impl Driver {
     fn publish(&self, health: Option<Health>) {
         let status = Status::of(&self.machine, health);
         self.status.send_if_modified(|published| std::mem::replace(published, status) != status);
+    }
+
+    fn tell(&self, what: Happening, why: Option<&Why>) {
+        self.keeper.tell(&self.id, what, why);
+    }
+
+    /// Tells how it ended, and that a stop is over if one was under way.
+    fn tell_end(&mut self, code: i32, before: State) {
+        let why = self.why.take();
+        let Ok(container) = self.keeper.engine.get(&self.id) else { return };
+        let (oom_killed, at, ran_for) = match &container.state {
+            rcompose_engine::State::Exited(record) => (record.oom_killed, record.finished_at, record.ran_for),
+            _ => (false, 0, 0),
+        };
+        let tell = |what| self.keeper.events.tell(&container.record, what, Some(at).filter(|at| *at > 0), why.as_ref());
+        if matches!(before, State::Stopping { .. } | State::Killed { .. } | State::Stuck) {
+            tell(Happening::Stop);
+        }
+        if oom_killed {
+            tell(Happening::Oom);
+        }
+        tell(Happening::Die { code, ran_for: Duration::from_nanos(ran_for).as_secs() });
+    }
+
+    fn why_again(&self) -> Why {
+        let policy = match self.machine.policy {
+            RestartPolicy::No => "no".to_owned(),
+            RestartPolicy::Always => "always".to_owned(),
+            RestartPolicy::UnlessStopped => "unless-stopped".to_owned(),
+            RestartPolicy::OnFailure { max_retries: None } => "on-failure".to_owned(),
+            RestartPolicy::OnFailure { max_retries: Some(most) } => format!("on-failure:{most}"),
+        };
+        let before = match (self.machine.state, self.machine.backoff.restarts) {
+            // Not after an end: the machine was booted.
+            (_, 0) => "after a boot".to_owned(),
+            (State::Backoff { code, .. }, restarts) => format!("restart {restarts}, it had exited with code {code}"),
+            (_, restarts) => format!("restart {restarts}"),
+        };
+        Why { by: Why::POLICY.to_owned(), reason: format!("`restart: {policy}` starts it again ({before})"), place: None }
     }
 }
 
