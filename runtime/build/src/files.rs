@@ -9,7 +9,7 @@ use rcompose_sys::overlay;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use crate::builder::{Build, open_context};
+use crate::build::Build;
 use crate::cache::{Inputs, Made};
 use crate::copy::{Arrival, Copier};
 use crate::dockerfile::{Copy, CopySource, Place, Problem, Quotes, Rule, expand};
@@ -18,6 +18,7 @@ use crate::git::GitSource;
 use crate::owner::{Chmod, parse_owner};
 use crate::pattern::{Ignore, Pattern};
 use crate::request::NamedContext;
+use crate::sources::open_context;
 use crate::stage::{StageRun, Step};
 use crate::state::{State, expand_one};
 use crate::tree::{Entry, Hashing, Tree, manifest};

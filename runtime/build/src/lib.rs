@@ -1,7 +1,8 @@
 //! Builds images from Dockerfiles: the language, the graph of stages and steps, the cache.
 //!
 //! ```text
-//! dockerfile   the language                              request   what is to be built        builder   request to image
+//! dockerfile   the language                              request   what is to be built        builder   all builds
+//! sources      what a build is made from                 build     one of them: its stages    values    what names stand for
 //! state        what a stage has come to: pure            stage     base, then instructions    event     what happens
 //! files        COPY, ADD, WORKDIR       command   RUN     mounts    what RUN mounts            error     what fails
 //! tree         what files are taken from                 index     what they were             pattern   .dockerignore
@@ -11,6 +12,7 @@
 //! A step's key is a digest of everything it depends on; the same key never runs twice, however many builds want it.
 
 mod archive;
+mod build;
 mod builder;
 mod cache;
 mod command;
@@ -28,11 +30,13 @@ mod platform;
 mod remote;
 mod request;
 mod scheduler;
+mod sources;
 mod ssh;
 mod stage;
 mod state;
 mod tree;
 mod usage;
+mod values;
 
 pub use builder::{Builder, Built};
 pub use error::{BuildError, PullFailure, StepError};

@@ -15,7 +15,7 @@ use rcompose_sys::error::Context;
 use rustix::fs::{Timespec, Timestamps};
 use serde::{Deserialize, Serialize};
 
-use crate::builder::Build;
+use crate::build::Build;
 use crate::error::{Doing, StepError};
 use crate::pattern::Ignore;
 use crate::request::SecretSource;

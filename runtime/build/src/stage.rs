@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rcompose_image::{ImageConfig, InvalidPlatform, Platform};
 
-use crate::builder::Build;
+use crate::build::Build;
 use crate::cache::{Inputs, Made};
 use crate::dockerfile::{Instruction, Kind, Place, Problem, Rule, trigger};
 use crate::error::{BuildError, StepError};

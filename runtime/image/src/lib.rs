@@ -16,6 +16,7 @@ mod import;
 mod inspect;
 mod layer;
 mod level;
+mod pins;
 mod platform;
 mod reference;
 mod registry;
@@ -33,6 +34,7 @@ pub use history::Step;
 pub use hold::Held;
 pub use import::Import;
 pub use layer::{LayerError, decompressed, unpack_files};
+pub use pins::{PinError, Pins};
 pub use platform::{InvalidPlatform, Platform};
 pub use reference::{InvalidReference, Reference};
 pub use registry::{

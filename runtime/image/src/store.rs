@@ -142,11 +142,11 @@ impl Store {
         self.index.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Finds an image by reference, id, or the beginning of an id.
+    /// Finds an image by reference, id, or the beginning of an id. A reference with a digest finds what was pulled by a tag, too.
     pub fn resolve(&self, name: &str) -> Result<Image, StoreError> {
         let index = self.index();
         if let Ok(reference) = name.parse::<Reference>()
-            && let Some(tag) = index.tags.0.get(&reference.to_string())
+            && let Some((_, tag)) = index.tags.of(&reference).next()
         {
             return index.image(&tag.id).ok_or_else(|| StoreError::NotFound(name.to_owned()));
         }
@@ -241,11 +241,11 @@ impl Store {
     pub fn remove(&self, name: &str) -> Result<(Vec<String>, Option<Digest>), StoreError> {
         let image = self.resolve(name)?;
         let mut index = self.index();
-        let reference = name.parse::<Reference>().ok().filter(|reference| index.tags.0.contains_key(&reference.to_string()));
-        let untagged: Vec<String> = match &reference {
-            Some(reference) => vec![reference.to_string()],
-            None => image.tags.iter().map(ToString::to_string).collect(),
+        let named: Vec<String> = match name.parse::<Reference>() {
+            Ok(reference) => index.tags.of(&reference).map(|(tag, _)| tag.clone()).collect(),
+            Err(_) => Vec::new(),
         };
+        let untagged = if named.is_empty() { image.tags.iter().map(ToString::to_string).collect() } else { named };
         let others = index.tags.0.iter().filter(|(tag, of)| of.id == image.id && !untagged.contains(tag)).count();
         if others == 0 && self.leases.holds(&image.id) {
             return Err(StoreError::InUse(name.to_owned()));

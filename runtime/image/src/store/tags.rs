@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::{Digest, Reference};
 
 /// What a reference stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,21 @@ impl From<Written> for Tag {
 #[serde(transparent)]
 pub(crate) struct Tags(pub(crate) BTreeMap<String, Tag>);
 
+impl Tags {
+    /// The references that stand for what a reference names: itself, or those of its repository that have its digest.
+    pub(crate) fn of<'a>(&'a self, reference: &'a Reference) -> impl Iterator<Item = (&'a String, &'a Tag)> {
+        let exact = self.0.get_key_value(&reference.to_string());
+        let repository = format!("{}/{}", reference.registry(), reference.repository());
+        let by_digest = self.0.iter().filter(move |(name, tag)| {
+            exact.is_none()
+                && tag.digest.is_some()
+                && tag.digest.as_ref() == reference.digest()
+                && name.strip_prefix(&repository).is_some_and(|rest| rest.starts_with([':', '@']))
+        });
+        exact.into_iter().chain(by_digest)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +72,20 @@ mod tests {
         let tags: Tags = serde_json::from_str(&json).unwrap();
         assert_eq!(tags.0["a/b:1"], Tag { id: id.clone(), set: 0, digest: None });
         assert_eq!(tags.0["a/b:2"], Tag { id: id.clone(), set: 5, digest: Some(id) });
+    }
+
+    #[test]
+    fn what_a_registry_has_under_a_tag_is_found_by_digest() {
+        let (id, digest) = (Digest::of(b"x"), Digest::of(b"y"));
+        let tag = Tag { id, set: 0, digest: Some(digest.clone()) };
+        let names = ["localhost/a:1", "localhost/a:2", "localhost/ab:1", "other.io/a:1"];
+        let tags = Tags(names.map(|name| (name.to_owned(), tag.clone())).into());
+        let found = |text: &str| {
+            let reference: Reference = text.parse().unwrap();
+            tags.of(&reference).map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("localhost/a:1"), ["localhost/a:1"]);
+        assert_eq!(found(&format!("localhost/a:3@{digest}")), ["localhost/a:1", "localhost/a:2"]);
+        assert_eq!(found("localhost/a:3"), Vec::<String>::new());
     }
 }
