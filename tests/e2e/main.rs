@@ -10,6 +10,7 @@ mod hostile;
 mod image;
 mod life;
 mod lists;
+mod lock;
 mod mishaps;
 mod network;
 mod registry;

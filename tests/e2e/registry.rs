@@ -13,10 +13,10 @@ const PASSWORDS: &str = "me:$2y$04$ADY60S5k1s7yP9kTR36sJeozVGQtdBBuRkYJX.DP.b5GC
 const NAME: &str = "127.0.0.1:5000/team/app:1";
 
 /// A registry in the network of a place; it goes with its value.
-struct Registry(Child);
+pub(crate) struct Registry(Child);
 
 impl Registry {
-    fn start(place: &Scratch, guarded: bool) -> Self {
+    pub(crate) fn start(place: &Scratch, guarded: bool) -> Self {
         let at = place.project();
         let mut config = format!(
             "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}/registry\nhttp:\n  addr: 127.0.0.1:5000\nlog:\n  level: error\n",

@@ -4,6 +4,7 @@ mod build;
 mod config;
 mod life;
 mod lists;
+mod lock;
 mod login;
 mod run;
 mod stack;
@@ -18,6 +19,7 @@ pub(crate) use build::{Build, Builder};
 pub(crate) use config::Config;
 pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Stop};
 pub(crate) use lists::{Images, Logs, Ls, Port, Ps, Version};
+pub(crate) use lock::{Lock, Locking};
 pub(crate) use login::{Login, Logout};
 pub(crate) use run::{Pull, PullWhen, Push, Run};
 pub(crate) use stack::{Create, Down, Up};
@@ -158,6 +160,8 @@ pub(crate) enum Command {
     Pause(Services),
     /// Thaw containers
     Unpause(Services),
+    /// Write the digests of the stack's images to `compose.lock`
+    Lock(Lock),
     /// Check the files and show them merged
     #[command(alias = "convert")]
     Config(Config),
@@ -190,4 +194,19 @@ pub(crate) enum Command {
     /// The supervisor, its machine, and the room that everything takes
     #[command(subcommand)]
     System(System),
+}
+
+impl Command {
+    /// Tells whether only what the lock has is to be used.
+    pub(crate) fn is_locked(&self) -> bool {
+        let locking = match self {
+            Self::Up(up) => &up.locking,
+            Self::Create(create) => &create.locking,
+            Self::Run(run) => &run.locking,
+            Self::Build(build) => &build.locking,
+            Self::Pull(pull) => &pull.locking,
+            _ => return false,
+        };
+        locking.locked
+    }
 }

@@ -9,6 +9,7 @@ mod filter;
 mod image;
 mod images;
 mod life;
+mod lock;
 mod login;
 mod logs;
 mod ls;
@@ -102,6 +103,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
     match command {
         Command::Up(arguments) => up::up(&world, arguments).await,
         Command::Create(arguments) => {
+            let project = world.project_to_start(&arguments.services, arguments.yes)?;
             let options = UpOptions {
                 services: arguments.services.clone(),
                 no_start: true,
@@ -111,10 +113,9 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
                 ignore_orphans: arguments.ignore_orphans,
                 scale: up::scale(&arguments.scale)?,
                 build: up::build_when(arguments.build, arguments.no_build),
-                build_options: build::on_the_way(&world),
+                build_options: build::on_the_way(&world, &project)?,
                 ..UpOptions::default()
             };
-            let project = world.project_to_start(&arguments.services, arguments.yes)?;
             apply(&world, "create", &project.name.clone(), Some(project), Action::Up(options)).await
         }
         Command::Down(arguments) => down(&world, arguments).await,
@@ -137,6 +138,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
         Command::Rm(arguments) => life::remove(&world, arguments).await,
         Command::Pause(Services { services }) => lifecycle(&world, "pause", services, LifecycleVerb::Pause, None).await,
         Command::Unpause(Services { services }) => lifecycle(&world, "unpause", services, LifecycleVerb::Unpause, None).await,
+        Command::Lock(arguments) => lock::lock(&world, arguments).await,
         Command::Config(arguments) => config::config(&world, &arguments).await,
         Command::Images(arguments) => images::images(&world, &arguments).await,
         Command::Port(arguments) => port::port(&world, &arguments).await,

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use rcompose_model::{Code, Diagnostic, LoadRequest, Loaded, Project, Without};
+use rcompose_supervisor::lock::{self, Lock, Pins};
+use rcompose_supervisor::messages::Failure;
 use rcompose_supervisor::{RegistryConfig, Settings};
 use serde::Deserialize;
 
-use crate::arguments::{CommandLine, Global, Progress};
+use crate::arguments::{Command, CommandLine, Global, Progress};
 use crate::environment::{self, Environment};
 use crate::error::CommandError;
 use crate::output::{self, Problems};
@@ -22,6 +24,8 @@ pub(crate) struct World {
     pub(crate) problems: Problems,
     /// How files are read, and fetched.
     pub(crate) files: RemoteFiles,
+    /// Only what the lock has is used.
+    locked: bool,
 }
 
 impl World {
@@ -36,7 +40,8 @@ impl World {
         let problems = Problems::asked(&global);
         let allowed = global.allow_path.iter().map(|path| working_dir.join(path)).collect();
         let files = RemoteFiles::new(&environment, &supervisor, allowed, global.offline);
-        Ok(Self { global, environment, working_dir, supervisor, problems, files })
+        let locked = line.command.as_ref().is_some_and(Command::is_locked);
+        Ok(Self { global, environment, working_dir, supervisor, problems, files, locked })
     }
 
     /// Loads the project, whatever is wrong with it.
@@ -99,6 +104,13 @@ impl World {
 
     /// The project of what was loaded; warnings are shown.
     fn shown(&self, loaded: Loaded) -> Result<Project, CommandError> {
+        let mut project = self.unpinned(loaded)?;
+        let pins = self.pins(&project)?;
+        lock::pin(&mut project, &pins).map_err(CommandError::Failed)?;
+        Ok(project)
+    }
+
+    fn unpinned(&self, loaded: Loaded) -> Result<Project, CommandError> {
         match loaded.project {
             Some(project) => {
                 self.problems.warn(&loaded.diagnostics);
@@ -108,12 +120,51 @@ impl World {
         }
     }
 
+    /// The project with the services of all profiles, whose images are named as the files name them.
+    pub(crate) fn whole_project(&self) -> Result<Project, CommandError> {
+        let request = LoadRequest { profiles: vec!["*".to_owned()], ..self.request(&[]) };
+        self.unpinned(rcompose_model::load(&request, &self.files))
+    }
+
+    /// Where the lock of a project is.
+    pub(crate) fn lock_file(&self, project: &Project) -> PathBuf {
+        project.working_dir.join(lock::NAME)
+    }
+
+    /// The lock of a project, if it has one.
+    pub(crate) fn lock(&self, project: &Project) -> Result<Option<Lock>, CommandError> {
+        let path = self.lock_file(project);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => match Lock::parse(&text) {
+                Ok(lock) => Ok(Some(lock)),
+                Err(error) => Err(CommandError::Usage(format!("{}: {error}", path.display()))),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(CommandError::System { doing: format!("read {}", path.display()), source }),
+        }
+    }
+
+    /// The digests that the images of a project are pinned to.
+    pub(crate) fn pins(&self, project: &Project) -> Result<Pins, CommandError> {
+        let lock = self.lock(project)?;
+        if self.locked && lock.is_none() {
+            let mut failure = Failure::text(format!("`--locked` uses {}, which is not there", self.lock_file(project).display()));
+            failure.hint = Some("write it with `rcompose lock`".to_owned());
+            return Err(CommandError::Failed(failure));
+        }
+        Ok(Pins { digests: lock.unwrap_or_default().images, strict: self.locked, ..Pins::default() })
+    }
+
     /// The project's name, and the project where there are files.
     pub(crate) fn name(&self) -> Result<(String, Option<Project>), CommandError> {
         // What was made for a service that a profile switches off now is still the project's.
         let request = LoadRequest { all_resources: true, ..self.request(&[]) };
         let loaded = rcompose_model::load(&request, &self.files);
-        if let Some(project) = loaded.project {
+        if let Some(mut project) = loaded.project {
+            // What keeps a stack from coming up does not keep it from being taken away.
+            if let Ok(pins) = self.pins(&project) {
+                let _ = lock::pin(&mut project, &pins);
+            }
             return Ok((project.name.clone(), Some(project)));
         }
         let given = self.global.project_name.clone().or_else(|| self.environment.get("COMPOSE_PROJECT_NAME").cloned());

@@ -75,6 +75,7 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/images/tag", post(images::tag))
         .route("/v1/images/history", post(images::history))
         .route("/v1/images/digest", post(artifacts::digest))
+        .route("/v1/images/bases", post(builds::bases))
         .route("/v1/artifacts/fetch", post(artifacts::fetch))
         .route("/v1/images/inspect", post(images::inspect))
         .route("/v1/images/remove", post(images::remove))

@@ -8,6 +8,7 @@
 //! service    the machine of a container: pure     restart    when it is started again
 //! health     whether it works                     docker     another engine's images
 //! build      images that services are built to   events     what happens to containers, kept and told
+//! lock       the digests that a stack's images are pinned to
 //! ```
 
 mod api;
@@ -18,6 +19,7 @@ mod events;
 mod execute;
 pub mod health;
 mod keep;
+pub mod lock;
 mod logs;
 mod observe;
 mod resource;
@@ -29,9 +31,8 @@ mod supervisor;
 mod translate;
 
 pub use api::messages;
-pub use build::bytes as parse_bytes;
 pub use rcompose_build as builder;
-pub use rcompose_engine::frame;
 pub use rcompose_engine::image::{RegistryConfig, RegistryError, log_in, log_out};
+pub use rcompose_engine::{frame, parse_size};
 pub use role::main;
 pub use settings::Settings;

@@ -1,6 +1,6 @@
 //! One build: its stages, those that nobody needs left out, and the image that the last one comes to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::dockerfile::{Dockerfile, Kind, Place, Problem};
 use crate::error::BuildError;
 use crate::event::{BuildEvent, Excerpt};
 use crate::platform;
-use crate::request::{BuildRequest, Outside, Watch};
+use crate::request::{BuildRequest, NamedContext, Outside, Watch};
 use crate::scheduler::Cancel;
 use crate::sources::Sources;
 use crate::state::{Scope, State};
@@ -151,13 +151,7 @@ impl<'a> Build<'a> {
         let mut at = 0;
         while let Some(&index) = needed.get(at) {
             at += 1;
-            let stage = &self.file.stages[index];
-            let names = stage.instructions.iter().flat_map(|instruction| match &instruction.kind {
-                Kind::Copy(copy) => copy.from.iter().map(String::as_str).collect::<Vec<_>>(),
-                Kind::Run(run) => run.mounts.iter().filter_map(|mount| mount.from.as_deref()).collect(),
-                _ => Vec::new(),
-            });
-            for name in std::iter::once(stage.from.image.as_str()).chain(names) {
+            for name in std::iter::once(self.file.stages[index].from.image.as_str()).chain(self.copied_from(index)) {
                 if self.request.contexts.contains_key(name) {
                     continue;
                 }
@@ -167,6 +161,40 @@ impl<'a> Build<'a> {
             }
         }
         needed
+    }
+
+    /// What the instructions of a stage name besides its base.
+    fn copied_from(&self, index: usize) -> impl Iterator<Item = &str> {
+        self.file.stages[index].instructions.iter().flat_map(|instruction| match &instruction.kind {
+            Kind::Copy(copy) => copy.from.iter().map(String::as_str).collect::<Vec<_>>(),
+            Kind::Run(run) => run.mounts.iter().filter_map(|mount| mount.from.as_deref()).collect(),
+            _ => Vec::new(),
+        })
+    }
+
+    /// The images that the target is made from, as far as the file says so.
+    pub(crate) fn bases(&self, target: usize) -> Result<BTreeSet<String>, BuildError> {
+        let mut bases = BTreeSet::new();
+        for index in self.needed(target) {
+            let from = &self.file.stages[index].from.image;
+            let base = self.expand_from(from, self.file.stages[index].place)?;
+            let is_stage = self.file.stage_before(&base, index).is_some() && base.parse::<usize>().is_err();
+            if base != "scratch" && !is_stage {
+                bases.extend(self.image_named(&base));
+            }
+            let others = self.copied_from(index).filter(|name| self.file.stage_before(name, index).is_none());
+            bases.extend(others.filter_map(|name| self.image_named(name)));
+        }
+        Ok(bases)
+    }
+
+    /// The image that a name stands for which is no stage's.
+    fn image_named(&self, name: &str) -> Option<String> {
+        match self.request.contexts.get(name) {
+            None => Some(name.to_owned()),
+            Some(NamedContext::Image(image)) => Some(image.clone()),
+            Some(_) => None,
+        }
     }
 
     /// Values that no ARG asked for.

@@ -1,16 +1,16 @@
 //! Builds: a request to an image. One builder for all of a data root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rcompose_engine::Engine;
-use rcompose_image::{Digest, Lease};
+use rcompose_image::{Digest, FetchRequest, Fetched, Lease};
 
 use crate::build::{Build, Surroundings};
 use crate::cache::{Cache, Made};
 use crate::dockerfile::{Dockerfile, Problem};
-use crate::error::BuildError;
+use crate::error::{BuildError, PullFailure};
 use crate::request::{BuildRequest, Outside, Watch};
 use crate::scheduler::{Cancel, Scheduler};
 use crate::sources::Sources;
@@ -80,6 +80,13 @@ impl Builder {
         Ok((sources.file, problems))
     }
 
+    /// The images that a request would be built from, as far as its Dockerfile says so: what triggers of a base copy is not known.
+    pub fn bases(&self, request: &BuildRequest) -> Result<BTreeSet<String>, BuildError> {
+        let around = Surroundings { pull: &Nobody, watch: &drop, cancel: &Cancel::default() };
+        let build = Build::prepare(self, request, Sources::open(self, request)?, around)?;
+        build.bases(build.target()?)
+    }
+
     fn run(&self, request: &BuildRequest, pull: &dyn Outside, watch: &Watch<'_>, cancel: &Cancel) -> Result<Built, BuildError> {
         let sources = Sources::open(self, request)?;
         let build = Build::prepare(self, request, sources, Surroundings { pull, watch, cancel })?;
@@ -105,5 +112,18 @@ impl Builder {
             self.cache.synced();
         }
         Ok(())
+    }
+}
+
+/// Whom nobody asks for anything: where a Dockerfile is only looked at.
+struct Nobody;
+
+impl Outside for Nobody {
+    fn pull(&self, _reference: &str, _always: bool) -> Result<(), PullFailure> {
+        Err(PullFailure("nothing is pulled to look at a Dockerfile".to_owned()))
+    }
+
+    fn fetch(&self, _request: &FetchRequest, _target: &Path) -> Result<Option<Fetched>, PullFailure> {
+        Err(PullFailure("nothing is fetched to look at a Dockerfile".to_owned()))
     }
 }

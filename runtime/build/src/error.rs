@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rcompose_engine::EngineError;
-use rcompose_image::{CommitError, StoreError};
+use rcompose_image::{CommitError, PinError, StoreError};
 
 use crate::dockerfile::{Place, Problem};
 
@@ -115,6 +115,9 @@ pub enum StepError {
         #[source]
         source: Arc<PullFailure>,
     },
+    /// The digest that the base image is to have.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// The network.
     #[error("failed to fetch {url}: {why}")]
     Fetch {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use rcompose_image::{FetchRequest, Fetched, Reference};
+use rcompose_image::{FetchRequest, Fetched, Pins, Reference};
 
 use crate::error::PullFailure;
 use crate::event::BuildEvent;
@@ -31,6 +31,8 @@ pub struct BuildRequest {
     pub pull: bool,
     /// No repository is asked for anything; [`Outside`] keeps to that by itself.
     pub offline: bool,
+    /// Digests that base images are pinned to.
+    pub pins: Pins,
     /// What RUN is connected to.
     pub network: Network,
     /// More names in RUN, and their addresses.

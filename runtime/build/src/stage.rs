@@ -275,6 +275,8 @@ impl Build<'_> {
         if name.starts_with("rootfs:") {
             return Err(StepError::Invalid(format!("`{name}` is a directory of the host: it has no layers to build on")));
         }
+        let pinned = self.request.pins.pin(name)?;
+        let name = pinned.as_str();
         let failed = |source| StepError::Image { image: name.to_owned(), source: Arc::new(source) };
         let is_id = name.strip_prefix("sha256:").unwrap_or(name).len() == 64;
         let here = if self.request.pull && !is_id { None } else { self.held.resolve(name) };

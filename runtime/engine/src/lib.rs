@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod record;
 mod seccomp;
+mod size;
 
 pub use container::ContainerSpec;
 pub use engine::{
@@ -17,6 +18,7 @@ pub use engine::{
 };
 pub use error::EngineError;
 pub use record::Record;
+pub use size::parse_size;
 
 pub use rcompose_container::logs;
 pub use rcompose_container::{ExitRecord, Process, cgroup, frame, launch};

@@ -55,9 +55,7 @@ impl Pins {
             let (image, _) = whole.split_once('@').unwrap_or((&whole, ""));
             return match self.digests.get(image).filter(|locked| self.strict && *locked != asked) {
                 None => Ok(text.to_owned()),
-                Some(locked) => {
-                    Err(PinError::Differs { image: image.to_owned(), asked: asked.clone(), locked: locked.clone() })
-                }
+                Some(locked) => Err(PinError::Differs { image: image.to_owned(), asked: asked.clone(), locked: locked.clone() }),
             };
         }
         match self.digests.get(&whole) {

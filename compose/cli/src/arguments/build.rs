@@ -2,11 +2,13 @@
 
 use clap::{Args, Subcommand};
 
-use super::Progress;
+use super::{Locking, Progress};
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
 pub(crate) struct Build {
+    #[command(flatten)]
+    pub(crate) locking: Locking,
     pub(crate) services: Vec<String>,
     /// Value of an argument, `NAME=value`, or `NAME` as it is here
     #[arg(long, value_name = "NAME[=VALUE]")]

@@ -3,9 +3,13 @@
 use clap::{ArgAction, Args, ValueEnum};
 use rcompose_model::project::PullPolicy;
 
+use super::Locking;
+
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
 pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) locking: Locking,
     /// Leave it running in the background, and print its id
     #[arg(short, long)]
     pub(crate) detach: bool,
@@ -93,6 +97,8 @@ pub(crate) struct Run {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
 pub(crate) struct Pull {
+    #[command(flatten)]
+    pub(crate) locking: Locking,
     pub(crate) services: Vec<String>,
     /// Those of dependencies too
     #[arg(long)]

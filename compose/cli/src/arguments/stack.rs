@@ -2,11 +2,13 @@
 
 use clap::Args;
 
-use super::PullWhen;
+use super::{Locking, PullWhen};
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
 pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) locking: Locking,
     pub(crate) services: Vec<String>,
     /// Leave containers running in the background
     #[arg(short, long, conflicts_with_all = ["attach", "attach_dependencies"])]
@@ -97,6 +99,8 @@ pub(crate) struct Up {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
 pub(crate) struct Create {
+    #[command(flatten)]
+    pub(crate) locking: Locking,
     pub(crate) services: Vec<String>,
     /// Build images before
     #[arg(long, conflicts_with = "no_build")]

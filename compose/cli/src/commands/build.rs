@@ -22,7 +22,7 @@ pub(crate) async fn build(world: &World, arguments: Build) -> Result<Exit, Comma
         return Ok(Exit::Success);
     }
     told(&arguments)?;
-    let options = options(world, &arguments)?;
+    let options = options(world, &project, &arguments)?;
     let name = project.name.clone();
     let global = Global { progress: arguments.progress.unwrap_or(world.global.progress), ..world.global.clone() };
     let progress = Progress::new(&global, "build").quiet_if(arguments.quiet);
@@ -48,11 +48,12 @@ fn told(arguments: &Build) -> Result<(), CommandError> {
 }
 
 /// How images are built by a command that builds on its way.
-pub(crate) fn on_the_way(world: &World) -> BuildOptions {
-    BuildOptions { ssh_agent: world.environment.get("SSH_AUTH_SOCK").cloned(), ..BuildOptions::default() }
+pub(crate) fn on_the_way(world: &World, project: &Project) -> Result<BuildOptions, CommandError> {
+    let ssh_agent = world.environment.get("SSH_AUTH_SOCK").cloned();
+    Ok(BuildOptions { ssh_agent, pins: world.pins(project)?, ..BuildOptions::default() })
 }
 
-fn options(world: &World, arguments: &Build) -> Result<BuildOptions, CommandError> {
+fn options(world: &World, project: &Project, arguments: &Build) -> Result<BuildOptions, CommandError> {
     let mut args = BTreeMap::new();
     for text in &arguments.build_arg {
         match text.split_once('=') {
@@ -63,7 +64,7 @@ fn options(world: &World, arguments: &Build) -> Result<BuildOptions, CommandErro
     }
     let memory = arguments.memory.as_deref().map(|text| {
         let invalid = || CommandError::Usage(format!("invalid --memory `{text}`: write 512m, 2g"));
-        rcompose_supervisor::parse_bytes(text).ok_or_else(invalid)
+        rcompose_supervisor::parse_size(text).ok_or_else(invalid)
     });
     Ok(BuildOptions {
         services: arguments.services.clone(),
@@ -74,7 +75,7 @@ fn options(world: &World, arguments: &Build) -> Result<BuildOptions, CommandErro
         memory: memory.transpose()?,
         ssh: arguments.ssh.clone(),
         check: arguments.check,
-        ..on_the_way(world)
+        ..on_the_way(world, project)?
     })
 }
 

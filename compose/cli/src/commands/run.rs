@@ -37,7 +37,7 @@ pub(crate) async fn run(world: &World, arguments: Run) -> Result<Exit, CommandEr
         interactive: arguments.interactive && !arguments.detach,
         pull: arguments.pull.map(PullWhen::policy),
         build: build_when(arguments.build, false),
-        build_options: build::on_the_way(world),
+        build_options: build::on_the_way(world, &project)?,
     };
     let name = project.name.clone();
     let progress = Progress::new(&world.global, "run").quiet_if(arguments.quiet).quiet_pulls_if(arguments.quiet_pull);

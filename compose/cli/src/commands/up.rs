@@ -41,7 +41,7 @@ pub(crate) async fn up(world: &World, arguments: Up) -> Result<Exit, CommandErro
         wait_timeout: arguments.wait_timeout,
         pull: arguments.pull.map(PullWhen::policy),
         build: build_when(arguments.build, arguments.no_build),
-        build_options: build::on_the_way(world),
+        build_options: build::on_the_way(world, &project)?,
     };
     let began = jiff::Timestamp::now();
     let detached = arguments.detach || arguments.wait || arguments.no_start || world.global.dry_run;

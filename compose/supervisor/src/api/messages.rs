@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use rcompose_build::BuildEvent;
+use rcompose_engine::image::Pins;
 use rcompose_model::Project;
 use rcompose_model::project::PullPolicy;
 use rcompose_plan::BuildWhen;
@@ -147,6 +148,8 @@ pub struct BuildOptions {
     pub ssh_agent: Option<String>,
     /// The Dockerfiles are looked at, and nothing is built.
     pub check: bool,
+    /// Digests that base images are pinned to.
+    pub pins: Pins,
 }
 
 /// What the build cache takes, or what of it went; bytes.

@@ -63,7 +63,8 @@ impl Run {
             return Ok(());
         }
         let id = format!("Image {reference}");
-        if missing && pull {
+        // What a lock does not name is not pulled; what is built here it never names.
+        if missing && pull && !self.build.pins.strict {
             // What cannot be pulled is built.
             match self.ensure_image(reference, &PullPolicy::Missing, None, false).await {
                 Ok(()) => return Ok(()),
@@ -95,13 +96,17 @@ impl Run {
 
     /// Whether one that is here is to be asked for all the same. Ids and directories have no age.
     fn is_due(&self, reference: &str, policy: &PullPolicy) -> bool {
+        let parsed = reference.parse::<Reference>().ok();
+        // COMPAT: docker compose asks all the same. What is here is what a digest names, whatever a registry says.
+        if parsed.as_ref().is_some_and(|reference| reference.digest().is_some()) {
+            return false;
+        }
         let interval = match policy {
             PullPolicy::Always => return true,
             PullPolicy::Every(interval) => *interval,
             _ => return false,
         };
-        let reference = reference.parse::<Reference>().ok();
-        let set = reference.and_then(|reference| self.supervisor.engine.images().set_at(&reference));
+        let set = parsed.and_then(|reference| self.supervisor.engine.images().set_at(&reference));
         let age = set.map(|set| jiff::Timestamp::now().as_second().saturating_sub(set));
         // A clock that was set back makes nothing due.
         age.is_some_and(|age| Duration::from_secs(u64::try_from(age).unwrap_or(0)) >= interval)

@@ -15,7 +15,7 @@ use super::{Engine, Entry, lock, now};
 use crate::bundle::{self, Sources, Surroundings};
 use crate::error::Doing;
 use crate::record::{Paths, Record};
-use crate::{EngineError, devices, seccomp};
+use crate::{EngineError, devices, parse_size, seccomp};
 
 impl Engine {
     /// Starts a container that does not run. What fails leaves nothing behind, and is remembered.
@@ -204,17 +204,4 @@ fn note_start(entry: &Entry, failure: Option<&EngineError>) -> Result<(), Engine
         None => (record.failure, record.started_at) = (None, Some(now())),
     }
     record.write(&entry.paths.directory).doing(|| format!("record the start of {}", record.spec.name))
-}
-
-/// `10m`, `1g`, `4096`.
-fn parse_size(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" => 1 << 10,
-        "m" | "mb" => 1 << 20,
-        "g" | "gb" => 1 << 30,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(factor)
 }
