@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 /// Each room and the rooms that it may know.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("runtime/sys", &[]),
     ("runtime/container", &["sys"]),
     ("runtime/image", &["sys"]),
     ("runtime/network", &["sys"]),
     ("runtime/volume", &["sys"]),
     ("runtime/engine", &["sys", "container", "image", "network", "volume"]),
-    ("runtime/build", &["sys", "image", "engine"]),
+    ("runtime/pattern", &[]),
+    ("runtime/build", &["sys", "image", "engine", "pattern"]),
     ("compose/model", &[]),
     ("compose/plan", &["model"]),
+    ("compose/watch", &["model", "pattern"]),
     ("compose/supervisor", &["model", "plan", "engine", "build"]),
-    ("compose/cli", &["model", "plan", "supervisor", "container"]),
+    ("compose/cli", &["model", "plan", "watch", "supervisor", "container"]),
     ("tests/harness", &[]),
 ];
 

@@ -87,6 +87,7 @@ fn fingerprint(service: &Service) -> String {
     canonical.profiles = Vec::new();
     canonical.depends_on.clear();
     canonical.env_files.clear();
+    canonical.watch.clear();
     canonical.config_hash.clear();
     let json = serde_json::to_vec(&canonical).expect("the model's types have string keys and no failing serializers");
     Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect()

@@ -7,6 +7,7 @@
 //! The types carry `serde` derives because their JSON is what the supervisor's socket carries; the text that
 //! `rcompose config` prints is made in `emit`, from the same node tree.
 
+mod develop;
 mod resource;
 mod service;
 
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use develop::{WatchAction, WatchRule};
 pub use resource::{FileObject, FileSource, IpamPool, Network, Volume};
 pub use service::{
     Build, Condition, Dependency, Device, EnvFile, FileReference, Healthcheck, HealthcheckTest, Hook, Limits, Logging, Mount,

@@ -153,8 +153,8 @@ fn changed_attributes(old: &Service, new: &Service) -> Vec<String> {
         Ok(serde_json::Value::Object(fields)) => fields,
         _ => serde_json::Map::new(),
     };
-    const NOT_OF_THE_CONTAINER: [&str; 7] =
-        ["config_hash", "build", "pull_policy", "scale", "depends_on", "profiles", "env_files"];
+    const NOT_OF_THE_CONTAINER: [&str; 8] =
+        ["config_hash", "build", "pull_policy", "scale", "depends_on", "profiles", "env_files", "watch"];
     let (old, new) = (fields(old), fields(new));
     new.iter()
         .filter(|(name, value)| old.get(*name) != Some(value) && !NOT_OF_THE_CONTAINER.contains(&name.as_str()))

@@ -7,8 +7,8 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::copy::Copier;
 use crate::error::{Doing, StepError};
-use crate::pattern::Ignore;
 use crate::tree::{Hashing, Tree, dot};
+use rcompose_pattern::Ignore;
 
 /// How far into an archive its kind shows.
 const HEAD: usize = 512;

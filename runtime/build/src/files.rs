@@ -16,12 +16,12 @@ use crate::dockerfile::{Copy, CopySource, Place, Problem, Quotes, Rule, expand};
 use crate::error::{Doing, StepError};
 use crate::git::GitSource;
 use crate::owner::{Chmod, parse_owner};
-use crate::pattern::{Ignore, Pattern};
 use crate::request::NamedContext;
 use crate::sources::open_context;
 use crate::stage::{StageRun, Step};
 use crate::state::{State, expand_one};
 use crate::tree::{Entry, Hashing, Tree, manifest};
+use rcompose_pattern::{Ignore, Pattern};
 
 /// What files are taken from.
 #[derive(Clone)]

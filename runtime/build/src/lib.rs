@@ -5,7 +5,7 @@
 //! sources      what a build is made from                 build     one of them: its stages    values    what names stand for
 //! state        what a stage has come to: pure            stage     base, then instructions    event     what happens
 //! files        COPY, ADD, WORKDIR       command   RUN     mounts    what RUN mounts            error     what fails
-//! tree         what files are taken from                 index     what they were             pattern   .dockerignore
+//! tree         what files are taken from                 index     what they were
 //! archive, remote, git   what ADD takes besides files; contexts from git
 //! cache        what steps came to, by what went in       scheduler one for all builds
 //! ```
@@ -25,7 +25,6 @@ mod git;
 mod index;
 mod mounts;
 mod owner;
-mod pattern;
 mod platform;
 mod remote;
 mod request;

@@ -12,13 +12,13 @@ use crate::copy::{Arrival, Copier};
 use crate::dockerfile::{Mount, MountKind, Sharing};
 use crate::error::{Doing, StepError};
 use crate::files::{Whence, relative};
-use crate::pattern::Ignore;
 use crate::request::SecretSource;
 use crate::scheduler::CacheLock;
 use crate::ssh::Agent;
 use crate::stage::StageRun;
 use crate::state::State;
 use crate::tree::{Entry, Hashing, Tree, manifest};
+use rcompose_pattern::Ignore;
 
 /// What a step has mounted, and what has to live as long as it runs.
 #[derive(Default)]

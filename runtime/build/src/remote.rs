@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::build::Build;
 use crate::error::{Doing, StepError};
-use crate::pattern::Ignore;
 use crate::request::SecretSource;
 use crate::tree::Tree;
+use rcompose_pattern::Ignore;
 
 /// A file larger than this is not fetched.
 const MAX_BYTES: u64 = 16 << 30;

@@ -9,9 +9,9 @@ use crate::builder::Builder;
 use crate::error::BuildError;
 use crate::git::GitSource;
 use crate::index::Index;
-use crate::pattern::Ignore;
 use crate::request::{BuildRequest, ContextSource, DockerfileSource};
 use crate::tree::Tree;
+use rcompose_pattern::Ignore;
 
 /// A Dockerfile or ignore file larger than this is none.
 const MAX_FILE: u64 = 4 << 20;

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use crate::index::{Index, Stamp};
-use crate::pattern::{Ignore, Pattern};
+use rcompose_pattern::{Ignore, Pattern};
 
 /// The most files that one step may read.
 const MAX_ENTRIES: usize = 4_000_000;

@@ -1,5 +1,6 @@
 //! A service.
 
+mod develop;
 mod lifecycle;
 mod networking;
 mod privileges;
@@ -23,5 +24,6 @@ pub(super) fn decode(model: &Model, name: &str, node: &Node, problems: &mut Prob
     networking::decode(&section, &mut service, problems);
     storage::decode(&section, &mut service, problems);
     lifecycle::decode(&section, &mut service, problems);
+    develop::decode(&section, &mut service);
     service
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::WatchRule;
+
 /// What every container of one service looks like.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Service {
@@ -138,6 +140,9 @@ pub struct Service {
     pub post_start: Vec<Hook>,
     /// Runs in the container before it is stopped.
     pub pre_stop: Vec<Hook>,
+    /// What follows when files change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watch: Vec<WatchRule>,
     /// Profiles that enable it; empty means always.
     pub profiles: Vec<String>,
     /// SHA-256 over the canonical form of what matters to a container, hex (CON-H-1).

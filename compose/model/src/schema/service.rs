@@ -17,7 +17,7 @@ static FIELDS: [Field; 93] = [
     field("annotations", &PAIRS),
     field("attach", &BOOLEAN).keeps_zero(),
     field("build", &BUILD),
-    field("develop", &DEVELOP).effect(Effect::NotYet),
+    field("develop", &DEVELOP),
     field("blkio_config", &BLKIO).effect(Effect::NotYet),
     field("cap_add", &UNIQUE_TEXTS),
     field("cap_drop", &UNIQUE_TEXTS),

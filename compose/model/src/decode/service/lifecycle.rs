@@ -33,17 +33,17 @@ pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mu
 }
 
 fn hooks(section: &Section<'_>, attribute: &str) -> Vec<Hook> {
-    let hook = |node| {
-        let entry = Section::new(node, attribute);
-        Hook {
-            command: entry.strings("command"),
-            user: entry.string("user"),
-            privileged: entry.flag("privileged"),
-            working_dir: entry.string("working_dir"),
-            environment: entry.pairs("environment"),
-        }
-    };
-    section.items(attribute).iter().map(hook).collect()
+    section.items(attribute).iter().map(|node| hook(&Section::new(node, attribute))).collect()
+}
+
+pub(super) fn hook(entry: &Section<'_>) -> Hook {
+    Hook {
+        command: entry.strings("command"),
+        user: entry.string("user"),
+        privileged: entry.flag("privileged"),
+        working_dir: entry.string("working_dir"),
+        environment: entry.pairs("environment"),
+    }
 }
 
 fn healthcheck(entry: &Section<'_>) -> Healthcheck {

@@ -1,5 +1,6 @@
-//! Patterns of paths, as `.dockerignore`, COPY and `--exclude` have them: Go's `Match` with `**`.
+//! Patterns of paths, as `.dockerignore`, COPY, `--exclude` and watch rules have them: Go's `Match` with `**`.
 //!
+//! [`Pattern`] is one of them, [`Ignore`] a list in which the last that matches decides. Nothing here looks at a file.
 //! Matching takes the product of both lengths at most, whatever the pattern.
 
 /// One step of a pattern.
@@ -23,18 +24,21 @@ enum Step {
 
 /// A pattern of paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pattern {
+pub struct Pattern {
     steps: Vec<Step>,
 }
 
 /// A text that is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no pattern: a `[` is not closed, or a `\\` ends it")]
-pub(crate) struct InvalidPattern(pub(crate) String);
+pub struct InvalidPattern(
+    /// The text.
+    pub String,
+);
 
 impl Pattern {
     /// Reads a pattern. Slashes at its ends, `.` and `..` are resolved before.
-    pub(crate) fn parse(text: &str) -> Result<Self, InvalidPattern> {
+    pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
         let invalid = || InvalidPattern(text.to_owned());
         let cleaned = clean(text);
         let letters: Vec<char> = cleaned.chars().collect();
@@ -72,18 +76,18 @@ impl Pattern {
     }
 
     /// Tells whether a text has anything that makes it more than a path.
-    pub(crate) fn is_one(text: &str) -> bool {
+    pub fn is_one(text: &str) -> bool {
         text.contains(['*', '?', '['])
     }
 
     /// Tells whether it matches a whole path, without slashes at its ends.
-    pub(crate) fn matches(&self, path: &str) -> bool {
+    pub fn matches(&self, path: &str) -> bool {
         let letters: Vec<char> = path.chars().collect();
         self.reached(&letters).last() == Some(&true)
     }
 
     /// Tells whether it matches a path, or a directory above it.
-    pub(crate) fn matches_or_above(&self, path: &str) -> bool {
+    pub fn matches_or_above(&self, path: &str) -> bool {
         let letters: Vec<char> = path.chars().collect();
         let reached = self.reached(&letters);
         reached.iter().enumerate().any(|(end, it)| *it && end > 0 && (end == letters.len() || letters[end] == '/'))
@@ -176,7 +180,7 @@ fn clean(text: &str) -> String {
 
 /// What of a build's context stays away: patterns in order, the last that matches decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Ignore {
+pub struct Ignore {
     /// Whether it takes back what an earlier one ignored; the pattern.
     rules: Vec<(bool, Pattern)>,
 }
@@ -186,7 +190,7 @@ impl Ignore {
     ///
     /// # Errors
     /// The first line that is no pattern, with its number.
-    pub(crate) fn parse(text: &str) -> Result<Self, (u32, InvalidPattern)> {
+    pub fn parse(text: &str) -> Result<Self, (u32, InvalidPattern)> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut rules = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {
@@ -207,22 +211,22 @@ impl Ignore {
     }
 
     /// Rules that only keep away.
-    pub(crate) fn of(patterns: impl IntoIterator<Item = Pattern>) -> Self {
+    pub fn of(patterns: impl IntoIterator<Item = Pattern>) -> Self {
         Self { rules: patterns.into_iter().map(|pattern| (false, pattern)).collect() }
     }
 
     /// Tells whether a path stays away.
-    pub(crate) fn ignores(&self, path: &str) -> bool {
+    pub fn ignores(&self, path: &str) -> bool {
         self.rules.iter().rev().find(|(_, pattern)| pattern.matches_or_above(path)).is_some_and(|(back, _)| !back)
     }
 
     /// Tells whether something below a directory that stays away may be taken back.
-    pub(crate) fn may_take_back(&self) -> bool {
+    pub fn may_take_back(&self) -> bool {
         self.rules.iter().any(|(back, _)| *back)
     }
 
     /// Tells whether nothing stays away.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 }
