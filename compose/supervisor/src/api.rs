@@ -6,6 +6,7 @@ mod images;
 pub mod messages;
 mod networks;
 mod streams;
+mod sync;
 mod system;
 mod volumes;
 
@@ -57,6 +58,7 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/projects/{name}", get(applied))
         .route("/v1/projects/{name}/kill", post(kill))
         .route("/v1/logs", post(logs))
+        .route("/v1/sync", post(sync::sync).layer(DefaultBodyLimit::disable()))
         .route("/v1/events", post(events))
         .route("/v1/exec", post(streams::exec))
         .route("/v1/containers/{id}/attach", post(streams::attach))

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
 
 use crate::Settings;
 use crate::api::END_TRAILER;
@@ -166,6 +167,16 @@ impl Client {
         });
         let body = BodyExt::boxed(StreamBody::new(chunks));
         let response = self.send(Method::POST, path, body, &[]).await?;
+        if response.status().is_success() { read(response).await } else { Err(refusal(response).await) }
+    }
+
+    /// Sends what a channel gives, as it gives it.
+    pub async fn send_all<T: DeserializeOwned>(&mut self, path: &str, chunks: mpsc::Receiver<Bytes>) -> Result<T, ClientError> {
+        let chunks = futures_util::stream::unfold(chunks, |mut chunks| async move {
+            let chunk = chunks.recv().await?;
+            Some((Ok::<_, std::io::Error>(Frame::data(chunk)), chunks))
+        });
+        let response = self.send(Method::POST, path, BodyExt::boxed(StreamBody::new(chunks)), &[]).await?;
         if response.status().is_success() { read(response).await } else { Err(refusal(response).await) }
     }
 

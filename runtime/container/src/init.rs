@@ -23,6 +23,8 @@ mod settings;
 mod steps;
 mod terminal;
 
+pub use credentials::owner_in;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};

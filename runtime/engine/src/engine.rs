@@ -12,6 +12,7 @@ mod life;
 mod remove;
 mod start;
 mod step;
+mod sync;
 mod tree;
 mod usage;
 
@@ -29,6 +30,7 @@ use rcompose_volume::Store as Volumes;
 pub use exec::ExecRequest;
 pub use host::Host;
 pub use step::{BuildSession, Step, StepHandle, StepRequest};
+pub use sync::{FileIdentity, SyncFailure, SyncPiece};
 pub use tree::Tree;
 pub use usage::PrunedImages;
 

@@ -5,6 +5,7 @@
 mod artifact;
 mod event;
 mod store;
+pub(crate) mod sync;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -23,6 +24,7 @@ pub use store::{
     LocalFile, Named, ProcessSummary, ProjectUsage, PruneRequest, Removed, ResourceSummary, SaveRequest, SystemInfo, TagRequest,
     TransferRequest, VolumeUsage,
 };
+pub use sync::{MAX_CONTENT, SyncEntry, SyncFrame, SyncRequest, SyncedContainer, put_sync_content, put_sync_entry};
 
 /// Of the messages below.
 pub const VERSION: u32 = 1;

@@ -32,6 +32,14 @@ pub(super) fn resolve(user: &User) -> StepResult<Identity> {
     resolve_in(&root, user)
 }
 
+/// User and group by number, of a user of a container whose files are at hand.
+///
+/// # Errors
+/// When its files do not know the user.
+pub fn owner_in(root: &Root, user: &User) -> StepResult<(u32, u32)> {
+    resolve_in(root, user).map(|identity| (identity.uid, identity.gid))
+}
+
 fn resolve_in(root: &Root, user: &User) -> StepResult<Identity> {
     let passwd = Table::read(root, "/etc/passwd")?;
     let Some(name) = &user.name else {

@@ -5,5 +5,6 @@ mod files;
 mod host;
 mod life;
 mod recovery;
+mod sync;
 mod tree;
 mod volumes;
