@@ -90,3 +90,98 @@ fn an_event_says_why_with_the_line_behind_it() {
     place.run(&["down", "-v"]).success();
     place.check_nothing_is_left();
 }
+
+#[test]
+fn a_plan_says_what_would_change_and_its_exit_code_whether_anything_would() {
+    let place = scratch(SHOP);
+    let first = place.run(&["plan"]);
+    assert_eq!(first.code, 2, "{}", first.stderr);
+    insta::assert_snapshot!(first.stdout, @"
+    + create    network shop_default   not there yet (compose.yaml:2:1)
+    + create    volume shop_data       not there yet (compose.yaml:15:3)
+    + create    container shop-db-1    not there yet (compose.yaml:9:3)
+    + create    container shop-web-1   not there yet (compose.yaml:4:3)
+
+    4 to create.
+    ");
+    assert_eq!(place.run(&["ps", "-a", "-q"]).success(), "", "a plan does nothing");
+    place.run(&["up", "-d"]).success();
+    insta::assert_snapshot!(place.run(&["plan"]).success(), @"
+    = keep      network shop_default
+    = keep      volume shop_data
+    = keep      container shop-db-1
+    = keep      container shop-web-1
+
+    Nothing to do: 4 stay as they are.
+    ");
+    place.write(
+        "compose.yaml",
+        &SHOP.replace("echo web is up", "echo web is new").replace("  db:\n", "  base:\n").replace("[db]", "[base]"),
+    );
+    let changed = place.run(&["plan", "--remove-orphans"]);
+    assert_eq!(changed.code, 2, "{}", changed.stderr);
+    insta::assert_snapshot!(changed.stdout, @"
+    + create    container shop-base-1   not there yet (compose.yaml:9:3)
+    - remove    container shop-db-1     its service is no longer in the files
+    ~ recreate  container shop-web-1    `command` changed (compose.yaml:7:5)
+    = keep      network shop_default
+    = keep      volume shop_data
+
+    1 to create, 1 to recreate, 1 to remove; 2 stay as they are.
+    ");
+    let json: Value = serde_json::from_str(&place.run(&["plan", "--format", "json", "web"]).stdout).expect("JSON");
+    let web =
+        json["changes"].as_array().expect("a list").iter().find(|it| it["name"] == "shop-web-1").expect("a change of `web`");
+    assert_eq!((&json["pending"], &web["action"], &web["service"]), (&true.into(), &"recreate".into(), &"web".into()));
+    assert!(web["place"].as_str().is_some_and(|place| place.ends_with("compose.yaml:7:5")), "{web}");
+    place.run(&["down", "-v", "--remove-orphans"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
+fn why_tells_the_last_of_each_and_all_when_asked() {
+    let place = scratch(SHOP);
+    let never = place.run(&["why", "web"]);
+    assert_eq!(never.code, 1);
+    assert!(never.stderr.contains("it was never created"), "{}", never.stderr);
+    assert!(place.run(&["why", "wbe"]).stderr.contains("no such service: wbe"));
+    place.run(&["up", "-d"]).success();
+    place.write("compose.yaml", &SHOP.replace("echo web is up", "echo web is new"));
+    place.run(&["up", "-d"]).success();
+    let normal = |text: String| {
+        let lines = text.lines().map(|line| match line.strip_prefix("  ") {
+            Some(line) => format!("  {} TIME {}", line[..9].trim_end(), &line[32..]).trim_end().to_owned(),
+            None => line.split(": ").next().expect("a name").to_owned(),
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(normal(place.run(&["why", "web"]).success()), @"
+    shop-web-1
+      recreated TIME by `up`: `command` changed (compose.yaml:7:5)
+      stopped TIME exit code 143, by `up`: replaced
+      started TIME by `up`: `command` changed (compose.yaml:7:5)
+    ");
+    place.run(&["restart", "web"]).success();
+    place.run(&["kill", "web"]).success();
+    wait_for("its end", || place.run(&["ps", "-a", "web"]).success().contains("Exited (137)").then_some(()));
+    insta::assert_snapshot!(normal(place.run(&["why", "web"]).success()), @"
+    shop-web-1
+      recreated TIME by `up`: `command` changed (compose.yaml:7:5)
+      restarted TIME by `restart`: asked for
+      killed TIME exit code 137, by `kill`: asked for
+    ");
+    place.run(&["down", "-v"]).success();
+    insta::assert_snapshot!(normal(place.run(&["why", "--all", "web"]).success()), @"
+    shop-web-1
+      created TIME by `up`: not there yet (compose.yaml:4:3)
+      started TIME by `up`: not there yet (compose.yaml:4:3)
+      recreated TIME by `up`: `command` changed (compose.yaml:7:5)
+      stopped TIME exit code 143, by `up`: replaced
+      started TIME by `up`: `command` changed (compose.yaml:7:5)
+      stopped TIME exit code 143, by `restart`: asked for
+      restarted TIME by `restart`: asked for
+      killed TIME exit code 137, by `kill`: asked for
+      removed TIME by `down`: asked for
+    ");
+    place.check_nothing_is_left();
+}

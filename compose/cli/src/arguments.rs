@@ -24,7 +24,7 @@ pub(crate) use login::{Login, Logout};
 pub(crate) use run::{Pull, PullWhen, Push, Run};
 pub(crate) use stack::{Create, Down, Up};
 pub(crate) use store::{ArchiveFormat, CreateNetwork, CreateVolume, Image, List, Network, Remove, System, Volume};
-pub(crate) use watching::Events;
+pub(crate) use watching::{Events, Plan, Why};
 
 /// Runs Compose stacks with its own container runtime.
 #[derive(Debug, Parser)]
@@ -130,6 +130,10 @@ pub(crate) enum Command {
     Down(Down),
     /// Create containers without starting them
     Create(Create),
+    /// Show what `up` would do, and why; the exit code is 2 when there is something to do
+    Plan(Plan),
+    /// Show why the containers of a service were created, started or stopped
+    Why(Why),
     /// List containers
     Ps(Ps),
     /// Show output of containers

@@ -15,6 +15,7 @@ mod logs;
 mod ls;
 mod network;
 mod objects;
+mod plan;
 mod port;
 mod process;
 mod ps;
@@ -26,6 +27,7 @@ mod transfer;
 mod up;
 mod version;
 mod volume;
+mod why;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -119,6 +121,8 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
             apply(&world, "create", &project.name.clone(), Some(project), Action::Up(options)).await
         }
         Command::Down(arguments) => down(&world, arguments).await,
+        Command::Plan(arguments) => plan::plan(&world, arguments).await,
+        Command::Why(arguments) => why::why(&world, arguments).await,
         Command::Ps(arguments) => ps::ps(&world, &arguments).await,
         Command::Logs(arguments) => logs::logs(&world, arguments).await,
         Command::Events(arguments) => events::events(&world, arguments).await,
@@ -164,6 +168,21 @@ async fn apply(
     apply_shown(world, Progress::new(&world.global, title), name, project, action).await.map(|_| Exit::Success)
 }
 
+/// What `command` asks of the supervisor.
+fn apply_request(world: &World, command: &str, name: &str, project: Option<Project>, action: Action) -> ApplyRequest {
+    // Anything below 1 is no limit.
+    let parallel = usize::try_from(world.global.parallel).ok().and_then(NonZeroUsize::new);
+    ApplyRequest {
+        project_name: name.to_owned(),
+        project,
+        action,
+        command: command.to_owned(),
+        dry_run: world.global.dry_run,
+        parallel,
+        offline: world.global.offline,
+    }
+}
+
 /// As [`apply`]; gives the id of the container that was made for one command.
 async fn apply_shown(
     world: &World,
@@ -173,17 +192,7 @@ async fn apply_shown(
     action: Action,
 ) -> Result<Option<String>, CommandError> {
     let mut client = Client::connect(&world.supervisor).await?;
-    // Anything below 1 is no limit.
-    let parallel = usize::try_from(world.global.parallel).ok().and_then(NonZeroUsize::new);
-    let request = ApplyRequest {
-        project_name: name.to_owned(),
-        project,
-        action,
-        command: progress.title().to_owned(),
-        dry_run: world.global.dry_run,
-        parallel,
-        offline: world.global.offline,
-    };
+    let request = apply_request(world, progress.title(), name, project, action);
     let mut events = client.stream("/v1/apply", &request).await?;
     let mut made = None;
     let mut ticks = tokio::time::interval(Duration::from_millis(100));

@@ -109,6 +109,10 @@ fn fill_in_orphans(command: Option<&mut Command>, environment: &Environment) -> 
             }
         }
         Some(Command::Create(create)) => create.ignore_orphans = ignore,
+        Some(Command::Plan(plan)) => {
+            plan.remove_orphans |= remove;
+            plan.ignore_orphans = ignore;
+        }
         Some(Command::Down(down)) => down.remove_orphans |= remove,
         _ => {}
     }

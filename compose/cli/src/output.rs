@@ -39,6 +39,20 @@ pub(crate) fn tell(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Tells whether data on standard output may have colours.
+pub(crate) fn stdout_has_colours(global: &Global) -> bool {
+    match global.ansi {
+        Ansi::Always => true,
+        Ansi::Never => false,
+        Ansi::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    }
+}
+
+/// Text in a colour (`32`), if it may have one.
+pub(crate) fn painted(text: &str, colour: &str, colours: bool) -> String {
+    if colours { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
 /// How problems with the files are shown.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Problems {

@@ -9,11 +9,13 @@
 //!  up()       make what the files ask for: networks, volumes, containers
 //!  run()      one container for one command, and what it depends on
 //!  down()     take away what exists
+//!  changes()  what plans come to for each network, volume, image and container
 //!  lifecycle  start, stop, restart, kill, pause, unpause, remove: containers as they are
 //! ```
 
 pub mod builds;
 pub mod cause;
+pub mod changes;
 mod diff;
 pub mod down;
 pub mod error;
@@ -30,6 +32,7 @@ pub mod up;
 
 pub use builds::{BuildRequest, BuildWhen, builds};
 pub use cause::Cause;
+pub use changes::{Change, Fate, Kind, changes};
 pub use down::{Down, ImageRemoval, down};
 pub use error::PlanError;
 pub use images::{ImageRequest, images, pushes};

@@ -16,3 +16,48 @@ pub(crate) struct Events {
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
 }
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the command")]
+pub(crate) struct Plan {
+    /// Only these services and what they depend on
+    pub(crate) services: Vec<String>,
+    /// `text` or `json`
+    #[arg(long, default_value = "text", value_parser = ["text", "json"])]
+    pub(crate) format: String,
+    /// As `up` with it: recreate containers even if nothing changed
+    #[arg(long, conflicts_with = "no_recreate")]
+    pub(crate) force_recreate: bool,
+    /// As `up` with it: never recreate containers
+    #[arg(long)]
+    pub(crate) no_recreate: bool,
+    /// As `up` with it: recreate dependencies too
+    #[arg(long, conflicts_with = "no_recreate")]
+    pub(crate) always_recreate_deps: bool,
+    /// As `up` with it: leave dependencies alone
+    #[arg(long)]
+    pub(crate) no_deps: bool,
+    /// As `up` with it: remove containers of services that are gone from the files
+    #[arg(long)]
+    pub(crate) remove_orphans: bool,
+    /// Say nothing of them; only a variable asks for it
+    #[arg(skip)]
+    pub(crate) ignore_orphans: bool,
+    /// As `up` with it: build images before
+    #[arg(long)]
+    pub(crate) build: bool,
+    /// As `up` with it: replicas of a service
+    #[arg(long, value_name = "SERVICE=N")]
+    pub(crate) scale: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    pub(crate) service: String,
+    /// Everything that is known, not only the last of each kind
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// `text` or `json`
+    #[arg(long, default_value = "text", value_parser = ["text", "json"])]
+    pub(crate) format: String,
+}

@@ -150,7 +150,7 @@ impl Progress {
                 let prefix = if self.dry_run { " DRY-RUN MODE - " } else { " " };
                 self.say(&format!("{prefix}{id} {text}\n"));
             }
-            (_, Event::Plan { text, operations }) => {
+            (_, Event::Plan { text, operations, .. }) => {
                 let prefixed: String = text.lines().map(|line| format!(" DRY-RUN MODE - {line}\n")).collect();
                 self.say(&prefixed);
                 if *operations == 0 {

@@ -67,6 +67,12 @@ pub(crate) fn short_id(id: &str) -> String {
     id.strip_prefix("sha256:").unwrap_or(id).chars().take(12).collect()
 }
 
+/// A place as somebody who stands in `folder` would call it.
+pub(crate) fn place_from(place: &rcompose_model::Place, folder: &std::path::Path) -> String {
+    let inside = place.file.strip_prefix(folder).unwrap_or(&place.file);
+    format!("{}:{}:{}", inside.display(), place.line, place.column)
+}
+
 /// A value, unless its name says that it is a secret.
 pub(crate) fn masked(name: &str, value: &str) -> String {
     const SECRETS: [&str; 8] = ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "PRIVATE", "PWD_", "AUTH"];

@@ -1,5 +1,6 @@
 //! Decisions and their order: a project and what exists in, the plan's text out.
 
+mod changes;
 mod down;
 mod images;
 mod lifecycle;

@@ -14,7 +14,7 @@ use rcompose_build::BuildEvent;
 use rcompose_engine::image::Pins;
 use rcompose_model::Project;
 use rcompose_model::project::PullPolicy;
-use rcompose_plan::BuildWhen;
+use rcompose_plan::{BuildWhen, Change};
 use serde::{Deserialize, Serialize};
 
 pub use artifact::{ArtifactFile, ArtifactRole, StackArtifact};
@@ -288,6 +288,9 @@ pub enum Event {
         text: String,
         /// How many.
         operations: usize,
+        /// What it comes to, of a plan of `up`; what stays as it is included.
+        #[serde(default)]
+        changes: Vec<Change>,
     },
     /// The container that was made for one command.
     Made {

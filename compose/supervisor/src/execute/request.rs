@@ -7,8 +7,8 @@ use std::time::Duration;
 use rcompose_model::Project;
 use rcompose_model::project::PullPolicy;
 use rcompose_plan::{
-    BuildRequest, BuildWhen, Down, ImageRemoval, ImageRequest, Lifecycle, OneOff, Operation, Plan, PlanError, Recreate,
-    Run as RunOnce, Up, builds, down, images, lifecycle, one_off_name, pushes, run, up,
+    BuildRequest, BuildWhen, Change, Down, ImageRemoval, ImageRequest, Lifecycle, Observed, OneOff, Operation, Plan, PlanError,
+    Recreate, Run as RunOnce, Up, builds, changes, down, images, lifecycle, one_off_name, pushes, run, up,
 };
 
 use super::{Events, Run, execute, progress, seconds, tell};
@@ -73,11 +73,28 @@ async fn run_plan(
         tell(events, Event::Warning { text: text.clone() }).await;
     }
     if request.dry_run {
-        let (text, operations) = (plan.to_string(), plan.graph().node_count());
-        tell(events, Event::Plan { text, operations }).await;
+        show(&plan, Vec::new(), events).await;
         return Vec::new();
     }
     execute(supervisor, plan, request, events).await
+}
+
+/// Shows a plan instead of carrying it out.
+async fn show(plan: &Plan, changes: Vec<Change>, events: &Events) {
+    let (text, operations) = (plan.to_string(), plan.graph().node_count());
+    tell(events, Event::Plan { text, operations, changes }).await;
+}
+
+/// Shows what would come of an `up`, images included.
+async fn show_up(project: &Project, wanted: &ImageRequest, observed: &Observed, plan: &Plan, events: &Events) -> Vec<Failure> {
+    for text in plan.warnings() {
+        tell(events, Event::Warning { text: text.clone() }).await;
+    }
+    match images(project, wanted) {
+        Ok(images) => show(plan, changes(&[&images, plan], project, observed), events).await,
+        Err(error) => return vec![refused(&error)],
+    }
+    Vec::new()
 }
 
 async fn bring_up(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options: &UpOptions, events: &Events) -> Vec<Failure> {
@@ -104,8 +121,11 @@ async fn bring_up(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options:
     for name in running {
         progress(events, &format!("Container {name}"), "Running", ProgressStatus::Done).await;
     }
+    if let (true, Ok(plan)) = (request.dry_run, &plan) {
+        return show_up(project, &wanted, &observed, plan, events).await;
+    }
     let failures = run_plan(supervisor, request, plan, events).await;
-    if failures.is_empty() && options.wait && !request.dry_run {
+    if failures.is_empty() && options.wait {
         return wait(supervisor, project, options, events).await;
     }
     failures
