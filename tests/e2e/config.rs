@@ -212,6 +212,26 @@ fn where_values_come_from() {
 }
 
 #[test]
+fn values_behind_long_names_keep_their_places() {
+    let name = "n".repeat(1_200);
+    let place = scratch(&format!(
+        "name: shop\nservices:\n  web:\n    image: x\n    labels:\n      ? {name}\n      : one\n      o: two\n    user: me\n"
+    ));
+    let answer = place.run(&["config", "--origin"]);
+    assert_eq!(answer.code, 0, "{}", answer.stderr);
+    let of = |line: &str| answer.stdout.lines().find(|it| it.trim_start().starts_with(line)).unwrap_or_default().to_owned();
+    assert!(of("o: two").ends_with("# compose.yaml:8:10"), "{}", answer.stdout);
+    assert!(of("user: me").ends_with("# compose.yaml:9:11"), "{}", answer.stdout);
+    place.write("compose.yaml", &format!("services:\n  web:\n    {name}: one\n"));
+    let answer = place.run(&["config"]);
+    assert!(
+        answer.stderr.contains("compose.yaml:3:5: error: invalid YAML: a name of more than 1024 characters"),
+        "{}",
+        answer.stderr
+    );
+}
+
+#[test]
 fn what_variables_do() {
     let mut place =
         scratch("services: {web: {image: 'x:${TAG:-1}', labels: ['a=$DB_PASSWORD', 'b=${NONE:?say it}', 'c=${TAG:+t}']}}\n");

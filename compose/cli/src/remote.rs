@@ -14,7 +14,7 @@ mod git;
 mod oci;
 mod tree;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +48,8 @@ pub(crate) struct RemoteFiles {
     /// Nothing is asked of another machine.
     offline: bool,
     questions: Cell<Questions>,
+    /// What it said, since it says it once.
+    standard_input: OnceCell<Result<String, String>>,
     /// By reference.
     fetched: RefCell<BTreeMap<String, Result<Remote, String>>>,
     trees: RefCell<Vec<Tree>>,
@@ -63,6 +65,7 @@ impl RemoteFiles {
             allowed,
             offline,
             questions: Cell::default(),
+            standard_input: OnceCell::new(),
             fetched: RefCell::default(),
             trees: RefCell::default(),
             main: RefCell::default(),
@@ -125,7 +128,7 @@ impl Files for RemoteFiles {
     }
 
     fn read_standard_input(&self, limit: u64) -> Result<String, String> {
-        HostFiles.read_standard_input(limit)
+        self.standard_input.get_or_init(|| HostFiles.read_standard_input(limit)).clone()
     }
 
     fn exists(&self, path: &Path) -> bool {

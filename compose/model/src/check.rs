@@ -137,17 +137,48 @@ pub(crate) fn complete(node: &Node, shape: &'static Shape, trail: &Trail<'_>, pr
     }
 }
 
+/// Up to so many items, comparing all with all is cheaper than a table.
+const FEW: usize = 16;
+
+/// Whether two items of a list are one thing written twice.
+fn says_same(one: &Node, other: &Node) -> bool {
+    match (&one.kind, &other.kind) {
+        (Kind::Scalar { text, .. }, Kind::Scalar { text: other, .. }) => text == other,
+        (Kind::Sequence(items), Kind::Sequence(others)) => {
+            items.len() == others.len() && items.iter().zip(others).all(|(one, other)| means_same(one, other))
+        }
+        (Kind::Mapping(entries), Kind::Mapping(others)) => {
+            let in_other = |(key, value): (&Key, &Node)| others.get(key).is_some_and(|other| means_same(value, other));
+            entries.len() == others.len() && entries.iter().all(in_other)
+        }
+        _ => false,
+    }
+}
+
+/// As [`says_same`]; what is in quotes is not the number that it looks like.
+fn means_same(one: &Node, other: &Node) -> bool {
+    match (one.scalar(), other.scalar()) {
+        (Some(one), Some(other)) => one == other,
+        _ => says_same(one, other),
+    }
+}
+
 fn distinct(items: &[Node], trail: &Trail<'_>, problems: &mut Problems) {
-    let written = |item: &Node| match &item.kind {
-        Kind::Scalar { text, .. } => text.clone(),
-        _ => item.to_json().to_string(),
+    let repeated: Vec<(&Node, &Node)> = if items.len() <= FEW {
+        let earlier = |(place, item)| items[..place].iter().rev().find(|first: &&Node| says_same(first, item)).zip(Some(item));
+        items.iter().enumerate().filter_map(earlier).collect()
+    } else {
+        let written = |item: &Node| match &item.kind {
+            Kind::Scalar { text, .. } => text.clone(),
+            _ => item.to_json().to_string(),
+        };
+        let mut seen: HashMap<String, &Node> = HashMap::with_capacity(items.len());
+        items.iter().filter_map(|item| seen.insert(written(item), item).zip(Some(item))).collect()
     };
-    let mut seen: HashMap<String, &Node> = HashMap::with_capacity(items.len());
-    for item in items {
+    for (first, item) in repeated {
         if problems.are_enough() {
             return;
         }
-        let Some(first) = seen.insert(written(item), item) else { continue };
         let shown = item.text().unwrap_or("this item");
         let text = format!("{trail} has `{}` twice", shown.escape_debug());
         problems.push(

@@ -21,6 +21,11 @@ pub fn yaml(tree: &Node, dollars: Dollars) -> String {
     yaml::text(tree, dollars)
 }
 
+/// How many lines the name of an entry takes: a long one says in a line of its own that it is a name.
+pub fn lines_of_key(name: &str) -> usize {
+    yaml::lines_of_key(name)
+}
+
 /// As JSON, indented. A settled tree shows also what is not there, where scripts rely on it.
 pub fn json(tree: &Node, dollars: Dollars) -> String {
     let value = match dollars {

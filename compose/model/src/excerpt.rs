@@ -46,7 +46,13 @@ struct Text {
 
 impl Texts<'_> {
     fn of(&mut self, file: &Path) -> &Text {
-        let read = || self.files.read(file, parse::MAX_BYTES).ok().flatten().map(Text::new).unwrap_or_default();
+        let read = || {
+            let text = match file.to_str() {
+                Some("-") => self.files.read_standard_input(parse::MAX_BYTES).ok(),
+                _ => self.files.read(file, parse::MAX_BYTES).ok().flatten(),
+            };
+            text.map(Text::new).unwrap_or_default()
+        };
         self.known.entry(file.to_owned()).or_insert_with(read)
     }
 }

@@ -6,6 +6,8 @@ mod deploy;
 mod resource;
 mod service;
 
+use std::borrow::Cow;
+
 use crate::node::Node;
 use crate::problems::Problems;
 use crate::trail::Trail;
@@ -59,7 +61,7 @@ pub(crate) enum Form {
 pub(crate) type Long = fn(&mut Node, &Trail<'_>, &mut Problems);
 
 /// The key of an item, if it has one.
-pub(crate) type Unique = fn(&Node) -> Option<String>;
+pub(crate) type Unique = fn(&Node) -> Option<Cow<'_, str>>;
 
 /// A single value: how it may be written, and what it means.
 #[derive(Clone, Copy)]

@@ -19,6 +19,11 @@ pub(super) fn unknown_key(key: &Key, node: &Node, fields: &'static [Field], trai
         return problem
             .with_help(format!("services belong below `services:`; write `services:` above, and indent `{name}` by two spaces"));
     }
+    let known = |name: &str| fields.iter().any(|field| field.name == name);
+    if key.name == "rootfs" && known("image") {
+        let folder = node.text().unwrap_or("/");
+        return problem.with_help(format!("a folder is an image too: write `image: rootfs:{folder}`"));
+    }
     match nearest(&key.name, fields.iter().map(|field| field.name)) {
         Some(near) => problem.with_help(format!("did you mean `{near}`?")),
         None if trail.is_top() => problem.with_help("an extension of your own begins with `x-`"),

@@ -21,6 +21,10 @@ pub(super) fn text(node: &Node, dollars: Dollars) -> String {
     out
 }
 
+pub(super) fn lines_of_key(name: &str) -> usize {
+    if quoted(name).len() > MAX_KEY { 2 } else { 1 }
+}
+
 fn indent(depth: usize, out: &mut String) {
     out.extend(std::iter::repeat_n(' ', depth));
 }
@@ -141,12 +145,22 @@ fn literal(text: &str, depth: usize, out: &mut String) {
 }
 
 /// A text in as few quotes as it needs.
-fn quoted(text: &str) -> String {
+fn quoted(text: &str) -> Cow<'_, str> {
+    if is_plainly_text(text) {
+        return text.into();
+    }
     let means_something = !matches!(Scalar::of_plain(text), Scalar::Text(_)) || is_old_boolean(text) || is_base_60(text);
     if means_something || text.contains(|letter: char| letter.is_control() || letter == '\u{feff}') {
-        return double_quoted(text);
+        return double_quoted(text).into();
     }
-    if needs_quotes(text) { format!("'{}'", text.replace('\'', "''")) } else { text.to_owned() }
+    if needs_quotes(text) { format!("'{}'", text.replace('\'', "''")).into() } else { text.into() }
+}
+
+/// What most texts are: longer than every word that means something, and of letters that mean nothing.
+fn is_plainly_text(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
+    bytes.len() > 5 && bytes[0].is_ascii_alphabetic() && bytes.iter().all(is_plain)
 }
 
 fn is_old_boolean(text: &str) -> bool {

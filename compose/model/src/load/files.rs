@@ -20,7 +20,7 @@ pub trait Files {
     /// # Errors
     /// Why it cannot be read, as text.
     fn read(&self, path: &Path, limit: u64) -> Result<Option<String>, String>;
-    /// Standard input.
+    /// Standard input. Whoever can be asked again remembers it: problems are shown with the lines that they are about.
     ///
     /// # Errors
     /// As [`Files::read`].

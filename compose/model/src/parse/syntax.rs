@@ -4,6 +4,9 @@ use crate::diagnostic::{Code, nearest};
 use crate::node::Spot;
 use crate::{Diagnostic, lines};
 
+/// The longest name that is seen for one where nothing else says that it is, characters.
+const MAX_KEY: usize = 1_024;
+
 /// Makes a diagnostic of what the parser said, at the place where the writer slipped.
 pub(super) fn explain(text: &str, complaint: &str, spot: &Spot) -> Diagnostic {
     let at = spot.line.saturating_sub(1) as usize;
@@ -12,6 +15,7 @@ pub(super) fn explain(text: &str, complaint: &str, spot: &Spot) -> Diagnostic {
         .or_else(|| unclosed_quote(&lines, complaint, spot))
         .or_else(|| unknown_anchor(text, &lines, complaint, at, spot))
         .or_else(|| colon_in_value(&lines, complaint, at, spot))
+        .or_else(|| long_name(&lines, at, spot))
         .or_else(|| indentation(&lines, complaint, at, spot))
         .unwrap_or_else(|| Diagnostic::error(Code::Syntax, format!("invalid YAML: {complaint}")).at(spot))
 }
@@ -117,6 +121,15 @@ fn colon_in_value(lines: &[&str], complaint: &str, at: usize, spot: &Spot) -> Op
             .on(":")
             .with_help("put the value in quotes"),
     )
+}
+
+/// A name that is too long to be seen for one.
+fn long_name(lines: &[&str], at: usize, spot: &Spot) -> Option<Diagnostic> {
+    let line = lines.get(at)?;
+    let name = word_at(line.trim_start()).strip_suffix(':')?;
+    let text = format!("invalid YAML: a name of more than {MAX_KEY} characters");
+    let problem = Diagnostic::error(Code::Syntax, text).at(&moved(spot, at, line.len() - line.trim_start().len()));
+    (name.chars().count() > MAX_KEY).then(|| problem.with_help("write `? NAME`, and `: VALUE` on the next line"))
 }
 
 /// A line whose indentation fits none of those above it.

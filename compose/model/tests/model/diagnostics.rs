@@ -237,3 +237,23 @@ fn what_means_something_else_than_it_looks_like_is_told() {
     hint: put it in quotes: `"022"`
     "#);
 }
+
+#[test]
+fn standard_input_is_shown_too() {
+    let files = Memory::default().with_standard_input("services:\n  web:\n    imagee: x\n    rootfs: ./tree\n");
+    let request = LoadRequest { files: vec!["-".into()], ..request() };
+    let problems = load_model(&request, &files).1;
+    let text: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+    insta::assert_snapshot!(text, @r#"
+    -:3:5: error: services.web additional properties 'imagee' not allowed
+      |
+    3 |     imagee: x
+      |     ^^^^^^
+    hint: did you mean `image`?
+    -:4:5: error: services.web additional properties 'rootfs' not allowed
+      |
+    4 |     rootfs: ./tree
+      |     ^^^^^^
+    hint: a folder is an image too: write `image: rootfs:./tree`
+    "#);
+}

@@ -44,6 +44,14 @@ impl Memory {
         self
     }
 
+    /// With a text on standard input.
+    #[allow(dead_code, reason = "the fuzz target reads files only")]
+    #[must_use]
+    pub(crate) fn with_standard_input(mut self, text: &str) -> Self {
+        self.0.insert(PathBuf::from("-"), text.to_owned());
+        self
+    }
+
     /// The text of a file.
     pub(crate) fn text(&self, path: &Path) -> Option<&str> {
         self.0.get(path).map(String::as_str)

@@ -35,7 +35,7 @@ fn collect<'a>(node: &'a Node, spots: &mut Vec<(&'a Spot, usize)>) {
         Kind::Mapping(entries) => {
             for (key, value) in entries {
                 let spot = if is_filled(value) { &key.spot } else { &value.spot };
-                spots.push((spot, height(value)));
+                spots.push((spot, emit::lines_of_key(&key.name) - 1 + height(value)));
                 if is_filled(value) {
                     collect(value, spots);
                 }
