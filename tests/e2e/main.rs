@@ -17,6 +17,7 @@ mod registry;
 mod remote;
 mod run;
 mod system;
+mod terminal;
 mod trees;
 mod volume;
 

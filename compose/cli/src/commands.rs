@@ -31,11 +31,10 @@ mod why;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use rcompose_model::Project;
-use rcompose_supervisor::client::Client;
+use rcompose_supervisor::client::{Client, Lines};
 use rcompose_supervisor::messages::{
     Action, ApplyRequest, DownOptions, Event, LifecycleVerb, PullOptions, PushOptions, UpOptions,
 };
@@ -64,7 +63,9 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    crate::terminal::restore_on_panic();
     let problems = output::Problems::asked(&line.global);
+    let as_record = line.global.progress == crate::arguments::Progress::Json;
     let result = match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(run(line, &given));
@@ -82,7 +83,7 @@ pub(crate) fn main() -> ExitCode {
             Exit::Failure.into()
         }
         Err(error) => {
-            output::tell(&error.render());
+            output::tell(&if as_record { error.record() } else { error.render() });
             Exit::Failure.into()
         }
     }
@@ -168,17 +169,16 @@ async fn apply(
     apply_shown(world, Progress::new(&world.global, title), name, project, action).await.map(|_| Exit::Success)
 }
 
-/// What `command` asks of the supervisor.
+/// What `command` asks of the supervisor, as the flags that all commands have say.
 fn apply_request(world: &World, command: &str, name: &str, project: Option<Project>, action: Action) -> ApplyRequest {
-    // Anything below 1 is no limit.
-    let parallel = usize::try_from(world.global.parallel).ok().and_then(NonZeroUsize::new);
     ApplyRequest {
         project_name: name.to_owned(),
         project,
         action,
         command: command.to_owned(),
         dry_run: world.global.dry_run,
-        parallel,
+        // Anything below 1 is no limit.
+        parallel: usize::try_from(world.global.parallel).ok().and_then(NonZeroUsize::new),
         offline: world.global.offline,
     }
 }
@@ -194,11 +194,16 @@ async fn apply_shown(
     let mut client = Client::connect(&world.supervisor).await?;
     let request = apply_request(world, progress.title(), name, project, action);
     let mut events = client.stream("/v1/apply", &request).await?;
+    let shown = show_until_done(&mut events, &mut progress).await;
+    progress.finish();
+    shown
+}
+
+/// Gives the id of the container that was made for one command.
+async fn show_until_done(events: &mut Lines, progress: &mut Progress) -> Result<Option<String>, CommandError> {
     let mut made = None;
-    let mut ticks = tokio::time::interval(Duration::from_millis(100));
-    loop {
-        let event = progress.tick_until(&mut ticks, events.next::<Event>()).await?;
-        let Some(event) = event else { break };
+    let mut ticks = tokio::time::interval(output::TICK);
+    while let Some(event) = progress.tick_until(&mut ticks, events.next::<Event>()).await? {
         progress.show(&event);
         match event {
             Event::Failed(failure) => return Err(CommandError::Failed(failure)),

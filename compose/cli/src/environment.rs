@@ -62,7 +62,7 @@ pub(crate) fn flag(environment: &Environment, name: &str) -> Result<Option<bool>
 /// Gives flags that were not given the values of their variables, and checks what does not go together.
 pub(crate) fn fill_in(line: &mut CommandLine, given: &ArgMatches, environment: &Environment) -> Result<(), CommandError> {
     fill_in_global(&mut line.global, given, environment).map_err(CommandError::Usage)?;
-    fill_in_orphans(line.command.as_mut(), environment).map_err(CommandError::Usage)
+    fill_in_command(line.command.as_mut(), environment).map_err(CommandError::Usage)
 }
 
 fn fill_in_global(global: &mut Global, given: &ArgMatches, environment: &Environment) -> Result<(), String> {
@@ -78,8 +78,6 @@ fn fill_in_global(global: &mut Global, given: &ArgMatches, environment: &Environ
         global.parallel = text.parse().map_err(invalid)?;
     }
     global.status_on_stdout = flag(environment, "COMPOSE_STATUS_STDOUT")?.unwrap_or(false);
-    // There is no menu that could be switched on; what is no answer is a mistake all the same.
-    flag(environment, "COMPOSE_MENU")?;
     match (global.progress, global.ansi) {
         (Progress::Tty, Ansi::Never) => Err("`--progress tty` cannot be used with `--ansi never`".to_owned()),
         (Progress::Plain, Ansi::Always) => Err("`--progress plain` cannot be used with `--ansi always`".to_owned()),
@@ -97,13 +95,15 @@ fn choice<T: ValueEnum>(environment: &Environment, name: &str) -> Result<Option<
     })
 }
 
-fn fill_in_orphans(command: Option<&mut Command>, environment: &Environment) -> Result<(), String> {
+fn fill_in_command(command: Option<&mut Command>, environment: &Environment) -> Result<(), String> {
     let remove = flag(environment, "COMPOSE_REMOVE_ORPHANS")?.unwrap_or(false);
     let ignore = flag(environment, "COMPOSE_IGNORE_ORPHANS")?.unwrap_or(false);
+    let menu = flag(environment, "COMPOSE_MENU")?;
     match command {
         Some(Command::Up(up)) => {
             up.remove_orphans |= remove;
             up.ignore_orphans = ignore;
+            up.menu = up.menu.or(menu);
             if up.remove_orphans && ignore {
                 return Err("COMPOSE_IGNORE_ORPHANS and `--remove-orphans` do not go together".to_owned());
             }

@@ -45,6 +45,20 @@ impl CommandError {
         }
     }
 
+    /// As the last record of a command whose progress is JSON.
+    pub(crate) fn record(&self) -> String {
+        let failure = match self {
+            Self::Failed(failure) | Self::Client(ClientError::Refused(failure)) => failure.clone(),
+            Self::OutputClosed => return String::new(),
+            other => Failure::of(other),
+        };
+        let record = serde_json::json!({
+            "version": 1, "error": true, "message": self.in_one_line(), "place": failure.place, "hint": failure.hint,
+            "failure": failure.card,
+        });
+        format!("{record}\n")
+    }
+
     /// The error and what is behind it, for a message about something else.
     pub(crate) fn in_one_line(&self) -> String {
         let failure = match self {
@@ -76,6 +90,9 @@ fn render(failure: &Failure) -> String {
     let mut text = format!("{place}error: {}\n", plain(&failure.message));
     for cause in &failure.causes {
         text.push_str(&format!("  caused by: {}\n", plain(cause)));
+    }
+    if let Some(card) = &failure.card {
+        text.push_str(&crate::output::card::whole(card));
     }
     if let Some(hint) = &failure.hint {
         text.push_str(&format!("hint: {hint}\n"));

@@ -8,6 +8,7 @@ mod exit;
 mod output;
 mod remote;
 mod settings;
+mod terminal;
 
 use std::process::ExitCode;
 

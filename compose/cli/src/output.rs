@@ -1,18 +1,23 @@
 //! What people and scripts see: data on standard output, everything else on standard error.
 
+mod block;
 mod builds;
+pub(crate) mod card;
 mod diagnostic;
+pub(crate) mod line;
 mod lines;
 mod listing;
 mod progress;
 mod prompt;
+mod stage;
 mod table;
 mod template;
 pub(crate) mod words;
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
-pub(crate) use lines::LogPrinter;
+pub(crate) use lines::{LogForm, LogPrinter, Piece, plain_line};
 pub(crate) use listing::{Format, Listing, Row, wrong as wrong_template};
 pub(crate) use progress::Progress;
 pub(crate) use prompt::{Unshown, agreed, ask, confirm_removal, confirmed, is_answerable};
@@ -23,6 +28,9 @@ use rcompose_model::Diagnostic;
 
 use crate::arguments::{Ansi, Diagnostics, Global};
 use crate::error::CommandError;
+
+/// How often clocks on a terminal go on.
+pub(crate) const TICK: Duration = Duration::from_millis(80);
 
 /// Writes data; a reader that went away ends the command quietly.
 pub(crate) fn print(text: &str) -> Result<(), CommandError> {
@@ -92,11 +100,11 @@ impl Problems {
     }
 }
 
-/// As logrus writes it: scripts look for it.
 pub(crate) fn warn_text(text: &str) {
-    if std::io::stderr().is_terminal() {
-        tell(&format!("WARN[0000] {text}\n"));
-    } else {
-        tell(&format!("level=warning msg={text:?}\n"));
-    }
+    tell(&warning(text));
+}
+
+/// As logrus writes it: scripts look for it.
+fn warning(text: &str) -> String {
+    if std::io::stderr().is_terminal() { format!("WARN[0000] {text}\n") } else { format!("level=warning msg={text:?}\n") }
 }

@@ -181,7 +181,7 @@ impl Run {
             Operation::StartContainer { container } => {
                 let id = self.id_of(container)?;
                 let policy = if self.is_one_off(&id) { RestartPolicy::No } else { self.policy(&container.service) };
-                keeper.start(&id, policy, why).await.map_err(|error| self.explain(container, &error))?;
+                keeper.start(&id, policy, why).await.map_err(|error| self.explain(container, &id, &error))?;
                 if self.stopped.contains(&id) {
                     keeper.tell(&id, Happening::Restart, Some(why));
                 }
@@ -190,7 +190,12 @@ impl Run {
             }
             Operation::StopContainer { container, timeout } => {
                 let id = self.id_of(container)?;
-                keeper.stop(&id, *timeout, why).await.map_err(|error| Failure::of(&error))
+                let row = format!("Container {}", container.name);
+                let unheard = async |signal| {
+                    let text = format!("its first process does not handle {signal}: killed at once");
+                    tell(&self.events, Event::Detail { id: row, text }).await;
+                };
+                keeper.stop(&id, *timeout, why, unheard).await.map_err(|error| Failure::of(&error))
             }
             Operation::KillContainer { container, signal } => {
                 let id = self.id_of(container)?;
@@ -330,8 +335,11 @@ impl Run {
     }
 
     /// A start that failed, with the line that is behind it.
-    fn explain(&self, container: &ContainerRef, error: &EngineError) -> Failure {
+    fn explain(&self, container: &ContainerRef, id: &str, error: &EngineError) -> Failure {
         let mut failure = Failure::of(error);
+        if matches!(error, EngineError::Launch { .. }) {
+            failure.card = crate::card::of(&self.supervisor, id).map(Box::new);
+        }
         let place =
             self.project.as_ref().and_then(|project| project.origins.find(&format!("services.{}", container.service)).cloned());
         failure.place = place.map(|place| place.to_string());

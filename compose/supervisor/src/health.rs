@@ -7,7 +7,7 @@ use std::time::Duration;
 use rcompose_engine::container::Healthcheck as Asked;
 use rcompose_engine::image::ImageConfig;
 
-pub(crate) use probe::Probes;
+pub(crate) use probe::{Probed, Probes};
 
 /// Whether a container works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

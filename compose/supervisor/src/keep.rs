@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::events::EventLog;
-use crate::health::Health;
+use crate::health::{Health, Probed};
 use crate::messages::{Happening, Why};
 use crate::service::{Event, Machine, State};
 use driver::{Driver, Message};
@@ -45,19 +45,21 @@ pub(crate) struct Status {
     /// `None` without a health check.
     pub(crate) health: Option<Health>,
     pub(crate) restarts: u32,
+    /// Probes that failed one after the other.
+    pub(crate) failing: u32,
     /// It was killed and is still there.
     pub(crate) stuck: bool,
 }
 
 impl Status {
-    fn of(machine: &Machine, health: Option<Health>) -> Self {
+    fn of(machine: &Machine, health: Option<Health>, failing: u32) -> Self {
         let phase = match machine.state {
             State::Running | State::Stopping { .. } | State::Killed { .. } | State::Stuck => Phase::Running,
             State::Paused => Phase::Paused,
             State::Backoff { .. } => Phase::Restarting,
             State::Ended { code } => Phase::Exited { code },
         };
-        Self { phase, health, restarts: machine.backoff.restarts, stuck: machine.state == State::Stuck }
+        Self { phase, health, restarts: machine.backoff.restarts, failing, stuck: machine.state == State::Stuck }
     }
 
     fn has_ended(&self) -> bool {
@@ -71,6 +73,8 @@ pub(crate) struct Ended {
     pub(crate) id: String,
     pub(crate) code: i32,
     pub(crate) restarting: bool,
+    /// It was told to end.
+    pub(crate) stopped: bool,
 }
 
 /// A machine as it is kept on disk.
@@ -99,6 +103,10 @@ pub(crate) struct Keeper {
     folder: std::path::PathBuf,
     boot: String,
     handles: Mutex<BTreeMap<String, Handle>>,
+    /// The last probe of each container.
+    probed: Mutex<BTreeMap<String, Probed>>,
+    /// Goes up when a container begins to be kept, and when one was probed.
+    pub(crate) news: watch::Sender<u64>,
     pub(crate) ends: broadcast::Sender<Ended>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -109,8 +117,19 @@ impl Keeper {
         // Without the file every boot is another one: what ran has ended, which a look at the processes corrects.
         let boot = rcompose_engine::boot_id().unwrap_or_default();
         let (ends, _) = broadcast::channel(1024);
-        let handles = Mutex::new(BTreeMap::new());
-        Arc::new(Self { engine, events, folder, boot, handles, ends, tasks: TaskTracker::new(), stop: CancellationToken::new() })
+        let (handles, probed, news) = (Mutex::new(BTreeMap::new()), Mutex::new(BTreeMap::new()), watch::Sender::new(0));
+        Arc::new(Self {
+            engine,
+            events,
+            folder,
+            boot,
+            handles,
+            probed,
+            news,
+            ends,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        })
     }
 
     fn handles(&self) -> MutexGuard<'_, BTreeMap<String, Handle>> {
@@ -181,6 +200,17 @@ impl Keeper {
         let (driver, status) = Driver::new(self.clone(), id.to_owned(), machine, messages, gone.clone());
         self.handles().insert(id.to_owned(), Handle { mailbox, status, gone });
         self.tasks.spawn(driver.run(first));
+        self.news.send_modify(|count| *count += 1);
+    }
+
+    fn note_probe(&self, id: &str, probed: Probed) {
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), probed);
+        self.news.send_modify(|count| *count += 1);
+    }
+
+    /// What the last probe of a container came to.
+    pub(crate) fn probed(&self, id: &str) -> Option<Probed> {
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
     /// Starts a container and keeps it from then on.
@@ -231,12 +261,22 @@ impl Keeper {
     }
 
     /// Stops a container: signal, grace, kill. Bounded by the grace period and a few seconds.
-    pub(crate) async fn stop(&self, id: &str, timeout: Option<Duration>, why: &Why) -> Result<(), EngineError> {
+    ///
+    /// `unheard` is called with the name of the signal where nobody would hear it, and where it is not waited for therefore.
+    pub(crate) async fn stop(
+        &self,
+        id: &str,
+        timeout: Option<Duration>,
+        why: &Why,
+        unheard: impl AsyncFnOnce(String),
+    ) -> Result<(), EngineError> {
         let Some(Handle { mailbox, mut status, .. }) = self.handle(id) else { return Ok(()) };
         let (taken, answer) = oneshot::channel();
         // One that is not driven any more has ended.
         let _ = mailbox.send(Message::Stop { timeout, why: why.clone(), taken }).await;
-        let _ = answer.await;
+        if let Ok(Some(signal)) = answer.await {
+            unheard(signal).await;
+        }
         // What was stopped by hand stays so, even if the power goes as soon as that was answered.
         let ended = async { status.wait_for(|status| status.has_ended() || status.stuck).await.is_ok_and(|status| status.stuck) };
         let (stuck, ()) = tokio::join!(ended, self.sync(id));
@@ -323,6 +363,7 @@ impl Keeper {
         if let Some(handle) = self.handles().remove(id) {
             handle.gone.cancel();
         }
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         // One that was never started has none.
         let _ = std::fs::remove_file(self.path(id));
     }

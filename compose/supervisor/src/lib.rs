@@ -9,10 +9,12 @@
 //! health     whether it works                     docker     another engine's images
 //! build      images that services are built to   events     what happens to containers, kept and told
 //! lock       the digests that a stack's images are pinned to
+//! card       why a service failed, as far as can be seen
 //! ```
 
 mod api;
 mod build;
+mod card;
 pub mod client;
 mod docker;
 mod events;

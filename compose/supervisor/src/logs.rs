@@ -10,8 +10,9 @@ use rcompose_plan::labels;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::sync::mpsc;
 
+use crate::health::Health;
 use crate::keep::Phase;
-use crate::messages::{LogEvent, LogsRequest};
+use crate::messages::{FailureCard, LogEvent, LogsRequest};
 use crate::supervisor::Supervisor;
 
 /// One container's output.
@@ -21,11 +22,14 @@ struct Source {
     reader: Reader,
     /// Its end has been told.
     ended: bool,
+    /// That it is unhealthy has been told.
+    unhealthy: bool,
 }
 
 /// Sends output until it is all sent, or the other side is gone.
 pub(crate) async fn send(supervisor: Arc<Supervisor>, request: LogsRequest, to: mpsc::Sender<LogEvent>) -> std::io::Result<()> {
     let mut ends = supervisor.keeper.ends.subscribe();
+    let mut news = supervisor.keeper.news.subscribe();
     let watcher = crate::keep::watchable(inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?)?;
     let mut sources: BTreeMap<String, Source> = BTreeMap::new();
     let mut backlog = Vec::new();
@@ -65,8 +69,17 @@ pub(crate) async fn send(supervisor: Arc<Supervisor>, request: LogsRequest, to: 
                 drain(&mut sources, &to).await?;
                 if let Ok(ended) = ended
                     && let Some(source) = sources.get_mut(&ended.id)
-                    && !tell_end(&to, source, ended.code, ended.restarting).await
                 {
+                    let failed = request.cards && ended.code != 0 && !ended.stopped && !source.ended;
+                    let card = if failed { card(&supervisor, &ended.id).await } else { None };
+                    if !tell_end(&to, source, ended.code, ended.restarting).await || !tell_failure(&to, card).await {
+                        return Ok(());
+                    }
+                }
+            }
+            // A container began, or was probed; the sender lives as long as the supervisor.
+            _ = news.changed() => {
+                if request.cards && !tell_unhealthy(&supervisor, &mut sources, &to).await {
                     return Ok(());
                 }
             }
@@ -91,9 +104,39 @@ async fn tell_end(to: &mpsc::Sender<LogEvent>, source: &mut Source, code: i32, r
     to.send(LogEvent::Exited { container, service, code, restarting }).await.is_ok()
 }
 
+/// What is known of a container that failed.
+async fn card(supervisor: &Arc<Supervisor>, id: &str) -> Option<FailureCard> {
+    let (supervisor, id) = (supervisor.clone(), id.to_owned());
+    tokio::task::spawn_blocking(move || crate::card::of(&supervisor, &id)).await.ok().flatten()
+}
+
+async fn tell_failure(to: &mpsc::Sender<LogEvent>, card: Option<FailureCard>) -> bool {
+    match card {
+        Some(card) => to.send(LogEvent::Failed(card)).await.is_ok(),
+        None => true,
+    }
+}
+
+/// Tells who became unhealthy, once each time.
+async fn tell_unhealthy(
+    supervisor: &Arc<Supervisor>,
+    sources: &mut BTreeMap<String, Source>,
+    to: &mpsc::Sender<LogEvent>,
+) -> bool {
+    for (id, source) in sources {
+        let health = supervisor.keeper.status(id).and_then(|status| status.health);
+        let unhealthy = health == Some(Health::Unhealthy);
+        if unhealthy && !source.unhealthy && !tell_failure(to, card(supervisor, id).await).await {
+            return false;
+        }
+        source.unhealthy = unhealthy;
+    }
+    true
+}
+
 /// Ends that came before anybody listened, for those who asked for everything since a moment.
 async fn tell_earlier_ends(
-    supervisor: &Supervisor,
+    supervisor: &Arc<Supervisor>,
     request: &LogsRequest,
     sources: &mut BTreeMap<String, Source>,
     to: &mpsc::Sender<LogEvent>,
@@ -102,10 +145,11 @@ async fn tell_earlier_ends(
     for (id, source) in sources.iter_mut().filter(|(_, source)| !source.ended) {
         let status = supervisor.keeper.status(id);
         let started = supervisor.engine.get(id).ok().and_then(|it| it.record.started_at);
-        if let (Some(Phase::Exited { code }), true) = (status.map(|status| status.phase), started.is_some_and(|at| at >= since))
-            && !tell_end(to, source, code, false).await
-        {
-            return false;
+        if let (Some(Phase::Exited { code }), true) = (status.map(|status| status.phase), started.is_some_and(|at| at >= since)) {
+            let failure = if request.cards && code != 0 { card(supervisor, id).await } else { None };
+            if !tell_end(to, source, code, false).await || !tell_failure(to, failure).await {
+                return false;
+            }
         }
     }
     true
@@ -138,7 +182,10 @@ fn open_new(
         let selection = Selection { since: request.since, until: request.until, tail: request.tail };
         let (reader, entries) = Reader::open(&path, selection)?;
         backlog.extend(entries.into_iter().map(|entry| (id.clone(), entry)));
-        sources.insert(id, Source { container: container.record.spec.name.clone(), service, reader, ended: false });
+        sources.insert(
+            id,
+            Source { container: container.record.spec.name.clone(), service, reader, ended: false, unhealthy: false },
+        );
     }
     Ok(())
 }

@@ -1,10 +1,14 @@
 //! A place to run the program in: roots of its own, a network namespace that stands for the host, and the proof that nothing is left.
 
+mod terminal;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+pub use terminal::Terminal;
 
 /// How long a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -87,13 +91,17 @@ impl Scratch {
     fn prepare(&self, folder: &Path, arguments: &[&str]) -> Command {
         let mut command = self.command_in_network(&self.program);
         command.args(arguments);
+        self.surround(&mut command, folder);
+        command
+    }
+
+    fn surround(&self, command: &mut Command, folder: &Path) {
         command
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(folder)
             .env("RCOMPOSE_ROOT", self.folder.join("data"))
             .env("RCOMPOSE_RUN_ROOT", self.folder.join("run"));
         command.env_remove("COMPOSE_PROJECT_NAME").env("NO_COLOR", "1");
-        command
     }
 
     /// The program, to be run in the project's folder in a way of one's own.
@@ -139,6 +147,20 @@ impl Scratch {
         let status = child.wait().expect("the program can be waited for");
         let stdout = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
         Answer { code: status.code().unwrap_or(-1), stdout, stderr: String::new() }
+    }
+
+    /// Starts the program on a terminal of its own, as a shell would.
+    pub fn on_terminal(&self, columns: u16, rows: u16, arguments: &[&str]) -> Terminal {
+        self.on_terminal_with(columns, rows, &[], arguments)
+    }
+
+    /// As [`Scratch::on_terminal`], with variables; `NO_COLOR` is not set.
+    pub fn on_terminal_with(&self, columns: u16, rows: u16, variables: &[(&str, &str)], arguments: &[&str]) -> Terminal {
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", "nsenter", &self.network(), "--"]).arg(&self.program).args(arguments);
+        self.surround(&mut command, &self.project());
+        command.env_remove("NO_COLOR").env("TERM", "xterm-256color").envs(variables.iter().copied());
+        Terminal::start(columns, rows, command)
     }
 
     /// Starts the program and leaves it running; its output goes to files that [`Scratch::output`] reads.

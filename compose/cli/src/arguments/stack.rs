@@ -61,6 +61,9 @@ pub(crate) struct Up {
     /// With times
     #[arg(long)]
     pub(crate) timestamps: bool,
+    /// Show keys that do something while attached, on a terminal; on unless switched off here or by COMPOSE_MENU
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) menu: Option<bool>,
     /// Wait until everything is healthy, or runs; implies --detach
     #[arg(long, conflicts_with_all = ["abort_on_container_exit", "abort_on_container_failure", "attach", "attach_dependencies"])]
     pub(crate) wait: bool,

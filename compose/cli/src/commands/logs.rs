@@ -1,14 +1,16 @@
 //! `logs`.
 
-use rcompose_supervisor::client::Client;
+use futures_util::FutureExt;
+use rcompose_supervisor::client::{Client, Lines};
 use rcompose_supervisor::messages::{LogEvent, LogsRequest};
 
 use super::{check_names, or_interrupted, ps};
 use crate::arguments::Logs;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::output::LogPrinter;
+use crate::output::{LogForm, LogPrinter, Piece};
 use crate::settings::World;
+use crate::terminal::Stream;
 
 pub(crate) async fn logs(world: &World, arguments: Logs) -> Result<Exit, CommandError> {
     let (name, project) = world.name()?;
@@ -40,9 +42,11 @@ pub(crate) async fn logs(world: &World, arguments: Logs) -> Result<Exit, Command
         since: arguments.since.as_deref().map(moment).transpose()?,
         until: arguments.until.as_deref().map(moment).transpose()?,
         until_ended: true,
+        cards: false,
     };
     let mut client = Client::connect(&world.supervisor).await?;
-    let mut printer = LogPrinter::new(&world.global, &name, arguments.no_color, !arguments.no_log_prefix, arguments.timestamps);
+    let (no_color, prefix, timestamps) = (arguments.no_color, !arguments.no_log_prefix, arguments.timestamps);
+    let mut printer = LogPrinter::new(&world.global, &name, LogForm { no_color, prefix, timestamps });
     for container in ps::containers(&mut client, &name).await? {
         let wanted = request.services.is_empty() || request.services.contains(&container.service);
         if wanted && (request.index == 0 || request.index == container.number) {
@@ -51,15 +55,35 @@ pub(crate) async fn logs(world: &World, arguments: Logs) -> Result<Exit, Command
     }
     let mut lines = client.stream("/v1/logs", &request).await?;
     or_interrupted(async {
-        while let Some(event) = lines.next::<LogEvent>().await? {
+        // What comes at once is written at once.
+        while let Some(event) = next_or_idle(&mut lines, || printer.flush()).await? {
             match event {
-                LogEvent::Line { container, time, text, .. } => printer.line(&container, time, &text)?,
-                LogEvent::Exited { container, code, restarting, .. } => printer.ended(&container, code, restarting)?,
+                LogEvent::Line { container, time, text, .. } => {
+                    printer.line(Piece { container: &container, time, text: &text, to: Stream::Stdout })?;
+                }
+                LogEvent::Exited { container, code, restarting, .. } => printer.ended(&container, code, restarting),
+                LogEvent::Failed(_) => {}
             }
         }
+        printer.flush()?;
         Ok(Exit::Success)
     })
     .await
+}
+
+/// The next event; `idle` is called before it is waited for.
+///
+/// # Cancel safety
+/// What has been read of a line stays in the stream's buffer.
+pub(crate) async fn next_or_idle(
+    lines: &mut Lines,
+    idle: impl FnOnce() -> Result<(), CommandError>,
+) -> Result<Option<LogEvent>, CommandError> {
+    if let Some(ready) = lines.next().now_or_never() {
+        return Ok(ready?);
+    }
+    idle()?;
+    Ok(lines.next().await?)
 }
 
 /// A time, or how long ago: nanoseconds since 1970.

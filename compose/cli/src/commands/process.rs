@@ -9,28 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::error::CommandError;
-
-/// The terminal passes every key on, until the value goes.
-struct RawTerminal {
-    before: rustix::termios::Termios,
-}
-
-impl RawTerminal {
-    fn enter() -> Option<Self> {
-        let before = rustix::termios::tcgetattr(std::io::stdin()).ok()?;
-        let mut raw = before.clone();
-        raw.make_raw();
-        rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, &raw).ok()?;
-        Some(Self { before })
-    }
-}
-
-impl Drop for RawTerminal {
-    fn drop(&mut self) {
-        // A terminal that is gone needs no settings.
-        let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, &self.before);
-    }
-}
+use crate::terminal;
 
 fn size() -> Option<Frame> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
@@ -49,7 +28,7 @@ pub(super) enum Signals {
 /// Carries input, output, sizes and signals until the process has ended; gives its status.
 pub(super) async fn carry(stream: Frames, tty: bool, signals: Signals) -> Result<i32, CommandError> {
     let lost = |source| CommandError::System { doing: "talk to the process".to_owned(), source };
-    let terminal = if tty { RawTerminal::enter() } else { None };
+    let mode = if tty { terminal::Mode::raw() } else { None };
     let (mut from, mut to) = tokio::io::split(stream);
     let mut keys = read_input();
     let mut resized = signal(SignalKind::window_change()).map_err(lost)?;
@@ -70,7 +49,7 @@ pub(super) async fn carry(stream: Frames, tty: bool, signals: Signals) -> Result
                 buffer.extend_from_slice(&chunk[..count]);
                 while let Some(frame) = Frame::take(&mut buffer).map_err(|error| lost(std::io::Error::other(error)))? {
                     if let Some(code) = show(frame)? {
-                        drop(terminal);
+                        drop(mode);
                         return Ok(code);
                     }
                 }

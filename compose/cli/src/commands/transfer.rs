@@ -1,7 +1,5 @@
 //! Images that come and go: pull and push of single ones, as events that are shown while they happen.
 
-use std::time::Duration;
-
 use rcompose_supervisor::client::Client;
 use rcompose_supervisor::messages::{Event, ProgressStatus, TransferRequest};
 
@@ -39,8 +37,9 @@ pub(super) async fn transfer(
     let mut progress = Progress::new(&world.global, title).quiet_if(quiet);
     for name in images {
         let request = TransferRequest { name: name.clone(), platform: platform.clone(), offline: world.global.offline };
-        let text = one(client, way, &request, &mut progress).await?;
-        output::print(&text)?;
+        let text = one(client, way, &request, &mut progress).await;
+        progress.finish();
+        output::print(&text?)?;
     }
     Ok(Exit::Success)
 }
@@ -51,7 +50,7 @@ async fn one(client: &mut Client, way: Way, request: &TransferRequest, progress:
     let told = |text: &str, status| Event::Progress { id: id.clone(), text: text.to_owned(), status };
     progress.show(&told(doing, ProgressStatus::Working));
     let mut events = client.stream(path, request).await?;
-    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    let mut ticks = tokio::time::interval(output::TICK);
     let mut result = String::new();
     loop {
         let event = progress.tick_until(&mut ticks, events.next::<Event>()).await?;

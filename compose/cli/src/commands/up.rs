@@ -1,19 +1,25 @@
 //! `up`.
 
+mod browser;
+mod follow;
+mod keyboard;
+mod menu;
+
 use std::collections::BTreeMap;
 
 use rcompose_model::Project;
 use rcompose_model::project::Service;
 use rcompose_supervisor::client::Client;
-use rcompose_supervisor::messages::{Action, LifecycleVerb, LogEvent, LogsRequest, UpOptions};
+use rcompose_supervisor::messages::{Action, LifecycleVerb, UpOptions};
 
 use rcompose_plan::BuildWhen;
+use rcompose_supervisor::Settings;
 
 use super::{apply, apply_shown, build, ps};
 use crate::arguments::{PullWhen, Up};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::output::{self, LogPrinter, Progress};
+use crate::output::{self, Progress};
 use crate::settings::World;
 
 /// Brings the stack up, and stays with it unless told not to.
@@ -48,19 +54,21 @@ pub(crate) async fn up(world: &World, arguments: Up) -> Result<Exit, CommandErro
     let shown = shown(&project, &arguments)?;
     let progress = Progress::new(&world.global, "up");
     let progress = progress.quiet_pulls_if(arguments.quiet_pull).quiet_builds_if(arguments.quiet_build);
-    let bringing = apply_shown(world, progress, &name, Some(project), Action::Up(options));
+    let mut interrupts = follow::Interrupts::listen()?;
+    let bringing = apply_shown(world, progress, &name, Some(project.clone()), Action::Up(options));
     tokio::select! {
         // The supervisor finishes the step that it is in; what runs then is stopped below.
         result = bringing => if result.map(|_| detached)? { return Ok(Exit::Success) },
-        _ = tokio::signal::ctrl_c() => {
+        () = interrupts.next() => {
             if !detached {
-                stop(world, &name, arguments.timeout).await?;
+                stop(world, &name, arguments.timeout, &mut interrupts).await?;
             }
             return Ok(Exit::Interrupted);
         }
     }
     let since = i64::try_from(began.as_nanosecond()).unwrap_or(0);
-    follow(world, &name, &arguments, shown, since).await
+    let attach = follow::Attach { world, project, arguments: &arguments, services: shown, since };
+    follow::follow(attach, &mut interrupts).await
 }
 
 /// When services with a build section are built.
@@ -105,80 +113,30 @@ pub(crate) fn scale(arguments: &[String]) -> Result<BTreeMap<String, u32>, Comma
     arguments.iter().map(entry).collect()
 }
 
-/// Shows output until everything has ended, or Ctrl-C.
-async fn follow(world: &World, name: &str, arguments: &Up, services: Vec<String>, since: i64) -> Result<Exit, CommandError> {
-    let mut client = Client::connect(&world.supervisor).await?;
-    let mut printer = LogPrinter::new(&world.global, name, arguments.no_color, !arguments.no_log_prefix, arguments.timestamps);
-    let mut attached: Vec<String> = Vec::new();
-    for container in ps::containers(&mut client, name).await? {
-        if services.contains(&container.service) {
-            printer.expect(&container.name);
-            attached.push(printer.short(&container.name).to_owned());
-        }
-    }
-    attached.sort();
-    output::print(&format!("Attaching to {}\n", attached.join(", ")))?;
-    let request = LogsRequest {
-        project: name.to_owned(),
-        services,
-        follow: true,
-        since: Some(since),
-        until_ended: true,
-        ..LogsRequest::default()
-    };
-    let mut lines = client.stream("/v1/logs", &request).await?;
-    let mut aborted: Option<i32> = None;
-    loop {
-        let event = tokio::select! {
-            // What has been read of a line stays in the stream's buffer.
-            event = lines.next::<LogEvent>() => event?,
-            _ = tokio::signal::ctrl_c() => {
-                output::print("\nGracefully Stopping... press Ctrl+C again to force\n")?;
-                stop(world, name, arguments.timeout).await?;
-                return Ok(Exit::Interrupted);
-            }
-        };
-        match event {
-            None => break,
-            Some(LogEvent::Line { container, time, text, .. }) => printer.line(&container, time, &text)?,
-            Some(LogEvent::Exited { container, service, code, restarting }) => {
-                printer.ended(&container, code, restarting)?;
-                let all = arguments.abort_on_container_exit || arguments.exit_code_from.is_some();
-                let abort = !restarting && (all || (arguments.abort_on_container_failure && code != 0));
-                if abort && aborted.is_none() {
-                    let own = arguments.exit_code_from.as_ref().is_none_or(|wanted| *wanted == service);
-                    aborted = Some(if own { code } else { 0 });
-                    output::tell("Aborting on container exit...\n");
-                    stop(world, name, arguments.timeout).await?;
-                    if let Some(wanted) = arguments.exit_code_from.as_ref().filter(|_| !own) {
-                        aborted = Some(exit_code_of(world, name, wanted).await?);
-                    }
-                }
-            }
-        }
-    }
-    Ok(aborted.map_or(Exit::Success, Exit::Status))
-}
-
-async fn exit_code_of(world: &World, name: &str, service: &str) -> Result<i32, CommandError> {
-    let mut client = Client::connect(&world.supervisor).await?;
+async fn exit_code_of(settings: &Settings, name: &str, service: &str) -> Result<i32, CommandError> {
+    let mut client = Client::connect(settings).await?;
     let containers = ps::containers(&mut client, name).await?;
     Ok(containers.iter().find(|container| container.service == service).map_or(0, |container| container.exit_code))
 }
 
-/// Stops the stack; a second Ctrl-C kills it.
-async fn stop(world: &World, name: &str, timeout: Option<i64>) -> Result<(), CommandError> {
+/// Stops the stack; a second signal kills it.
+async fn stop(world: &World, name: &str, timeout: Option<i64>, interrupts: &mut follow::Interrupts) -> Result<(), CommandError> {
+    output::tell("\nGracefully Stopping... press Ctrl+C again to force\n");
     let action = Action::Lifecycle { services: Vec::new(), what: LifecycleVerb::Stop, timeout };
-    tokio::select! {
-        // The stop goes on in the supervisor; the kill only makes it shorter.
-        result = apply(world, "stop", name, None, action) => result.map(drop),
-        _ = tokio::signal::ctrl_c() => kill(world, name).await,
+    let stopping = apply(world, "stop", name, None, action);
+    tokio::pin!(stopping);
+    loop {
+        tokio::select! {
+            result = &mut stopping => return result.map(drop),
+            // The stop goes on in the supervisor; the kill only makes it shorter.
+            () = interrupts.next() => kill(&world.supervisor, name).await?,
+        }
     }
 }
 
 /// Not through the project's lock, which the stop holds.
-async fn kill(world: &World, name: &str) -> Result<(), CommandError> {
-    let mut client = Client::connect(&world.supervisor).await?;
+async fn kill(settings: &Settings, name: &str) -> Result<(), CommandError> {
+    let mut client = Client::connect(settings).await?;
     let _: serde_json::Value = client.post(&format!("/v1/projects/{name}/kill"), &()).await?;
     Ok(())
 }

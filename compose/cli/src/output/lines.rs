@@ -1,52 +1,81 @@
-//! Output of containers: aligned, coloured names before the lines, and nothing in them that could take the terminal over.
+//! Output of containers: aligned, coloured names before the lines, and on a terminal nothing that could take it over.
+
+mod harmless;
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 
-use super::print;
+use super::stage::Stage;
 use crate::arguments::{Ansi, Global};
 use crate::error::CommandError;
+use crate::terminal::{self, Stream};
+use harmless::Harmless;
+pub(crate) use harmless::plain_line;
 
 /// In order of first appearance.
 const COLOURS: [&str; 5] = ["36", "33", "32", "35", "34"];
 
-/// Prints lines of containers.
+/// How lines are shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogForm {
+    pub(crate) no_color: bool,
+    pub(crate) prefix: bool,
+    pub(crate) timestamps: bool,
+}
+
+/// Prints lines of containers, several at once when they come fast: nothing is written before [`LogPrinter::flush`].
 pub(crate) struct LogPrinter {
+    pub(crate) stage: Stage,
     project: String,
-    terminal: bool,
     colour: bool,
-    prefix: bool,
-    timestamps: bool,
+    form: LogForm,
     names: BTreeMap<String, usize>,
     width: usize,
-    /// Containers whose last line has not ended.
-    open: BTreeMap<String, bool>,
+    sources: BTreeMap<(String, bool), Source>,
+    /// Whose line is open on each output.
+    last: BTreeMap<bool, String>,
+}
+
+#[derive(Default)]
+struct Source {
+    harmless: Harmless,
+    /// Its last line has not ended.
+    open: bool,
+}
+
+/// A piece of output.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Piece<'a> {
+    pub(crate) container: &'a str,
+    /// Nanoseconds since 1970.
+    pub(crate) time: i64,
+    /// With its newline, unless it goes on.
+    pub(crate) text: &'a str,
+    /// Where it goes here.
+    pub(crate) to: Stream,
 }
 
 impl LogPrinter {
-    pub(crate) fn new(global: &Global, project: &str, no_color: bool, prefix: bool, timestamps: bool) -> Self {
-        let terminal = std::io::stdout().is_terminal();
-        let allowed = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let colour = match global.ansi {
-            Ansi::Always => !no_color,
-            Ansi::Never => false,
-            Ansi::Auto => terminal && allowed,
-        };
+    pub(crate) fn new(global: &Global, project: &str, form: LogForm) -> Self {
+        let ansi = if form.no_color { Ansi::Never } else { global.ansi };
         Self {
+            stage: Stage::new(),
             project: project.to_owned(),
-            terminal,
-            colour,
-            prefix,
-            timestamps,
+            colour: terminal::is_coloured(ansi, &std::io::stdout()),
+            form,
             names: BTreeMap::new(),
             width: 0,
-            open: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            last: BTreeMap::new(),
         }
     }
 
     /// The name without its project, where it follows the usual form.
     pub(crate) fn short<'a>(&self, container: &'a str) -> &'a str {
         container.strip_prefix(&format!("{}-", self.project)).unwrap_or(container)
+    }
+
+    pub(crate) fn has_colour(&self) -> bool {
+        self.colour
     }
 
     /// Makes room for a name before its first line.
@@ -57,24 +86,51 @@ impl LogPrinter {
         self.names.entry(short).or_insert(next);
     }
 
-    pub(crate) fn line(&mut self, container: &str, time: i64, text: &str) -> Result<(), CommandError> {
-        self.expect(container);
-        let goes_on = self.open.insert(container.to_owned(), !text.ends_with('\n')).unwrap_or(false);
+    /// Takes a piece of output; when it became much it is written.
+    pub(crate) fn line(&mut self, piece: Piece<'_>) -> Result<(), CommandError> {
+        self.expect(piece.container);
+        let is_stderr = piece.to == Stream::Stderr;
+        let (colour, on_terminal) = (self.colour, self.stage.is_terminal(piece.to));
+        let source = self.sources.entry((piece.container.to_owned(), is_stderr)).or_default();
+        let text = if on_terminal { source.harmless.filter(piece.text, colour) } else { piece.text.to_owned() };
+        let same = self.last.get(&is_stderr).is_some_and(|last| last == piece.container);
+        let goes_on = std::mem::replace(&mut source.open, !piece.text.ends_with('\n')) && same && self.stage.is_open(piece.to);
         let mut line = String::new();
-        if self.prefix && !goes_on {
-            line.push_str(&self.prefix_of(container));
+        if !goes_on {
+            self.stage.end_line(piece.to);
+            line.push_str(&self.beginning(piece));
         }
-        if self.timestamps && !goes_on {
-            let time = jiff::Timestamp::from_nanosecond(i128::from(time)).unwrap_or_default();
-            line.push_str(&format!("{time} "));
-        }
-        line.push_str(&if self.terminal { harmless(text) } else { text.to_owned() });
-        print(&line)
+        line.push_str(&text);
+        self.last.insert(is_stderr, piece.container.to_owned());
+        self.stage.say(piece.to, &line);
+        if self.stage.is_full() { self.flush() } else { Ok(()) }
     }
 
-    pub(crate) fn ended(&mut self, container: &str, code: i32, restarting: bool) -> Result<(), CommandError> {
+    /// Says something of our own between the lines.
+    pub(crate) fn say(&mut self, to: Stream, text: &str) {
+        self.stage.end_line(to);
+        self.stage.say(to, text);
+    }
+
+    // COMPAT: docker compose begins the line with CR and ESC [K, also where the output is a file.
+    pub(crate) fn ended(&mut self, container: &str, code: i32, restarting: bool) {
         let again = if restarting { " (restarting)" } else { "" };
-        print(&format!("{} exited with code {code}{again}\n", self.short(container)))
+        let text = format!("{} exited with code {code}{again}\n", self.short(container));
+        self.say(Stream::Stdout, &text);
+    }
+
+    /// Writes what was taken.
+    pub(crate) fn flush(&mut self) -> Result<(), CommandError> {
+        self.stage.flush()
+    }
+
+    fn beginning(&self, piece: Piece<'_>) -> String {
+        let mut text = if self.form.prefix { self.prefix_of(piece.container) } else { String::new() };
+        if self.form.timestamps {
+            let time = jiff::Timestamp::from_nanosecond(i128::from(piece.time)).unwrap_or_default();
+            text.push_str(&format!("{time} "));
+        }
+        text
     }
 
     fn prefix_of(&self, container: &str) -> String {
@@ -87,45 +143,5 @@ impl LogPrinter {
         } else {
             padded
         }
-    }
-}
-
-/// Shows control characters instead of doing them; tabs, line ends and colours are left.
-fn harmless(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(letter) = rest.chars().next() {
-        if let Some(length) = colour_sequence(rest) {
-            result.push_str(&rest[..length]);
-            rest = &rest[length..];
-            continue;
-        }
-        match letter {
-            '\n' | '\t' => result.push(letter),
-            '\r' if rest[1..].starts_with('\n') => {}
-            control if control.is_control() => result.extend(control.escape_unicode()),
-            other => result.push(other),
-        }
-        rest = &rest[letter.len_utf8()..];
-    }
-    result
-}
-
-/// The length of `ESC [ numbers m` at the start.
-fn colour_sequence(text: &str) -> Option<usize> {
-    let body = text.strip_prefix("\u{1b}[")?;
-    let end = body.find(|letter: char| !letter.is_ascii_digit() && letter != ';' && letter != ':')?;
-    body[end..].starts_with('m').then_some(end + 3)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn leaves_colours_and_shows_the_rest() {
-        assert_eq!(harmless("\u{1b}[31mred\u{1b}[0m\tx\r\n"), "\u{1b}[31mred\u{1b}[0m\tx\n");
-        assert_eq!(harmless("\u{1b}]52;c;eA==\u{7}"), "\\u{1b}]52;c;eA==\\u{7}");
-        assert_eq!(harmless("a\rb"), "a\\u{d}b");
     }
 }

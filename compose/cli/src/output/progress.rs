@@ -1,23 +1,29 @@
 //! What happens, as it happens: rows that are drawn again on a terminal, plain lines elsewhere, JSON on request.
 
-use std::io::IsTerminal;
-use std::time::Instant;
+mod record;
+mod rows;
+
+use std::time::{Duration, Instant};
 
 use rcompose_supervisor::builder::BuildEvent;
 use rcompose_supervisor::messages::{Event, ProgressStatus};
 use tokio::time::Interval;
-use unicode_width::UnicodeWidthStr;
 
+use super::block::Block;
 use super::builds::BuildLines;
 use super::words::bytes;
-use super::{tell, warn_text};
+use super::{tell, warning};
 use crate::arguments::{Ansi, Global, Progress as Mode};
+use crate::terminal::{self, Stream};
+use rows::Rows;
+
+/// Frames that come faster than this are drawn as one.
+const FRAME: Duration = Duration::from_millis(30);
 
 /// Shows progress.
 pub(crate) struct Progress {
     mode: Mode,
-    /// Not on standard error.
-    on_stdout: bool,
+    stream: Stream,
     colour: bool,
     dry_run: bool,
     title: &'static str,
@@ -26,45 +32,44 @@ pub(crate) struct Progress {
     /// What happens in builds is shown too.
     builds: bool,
     build_lines: BuildLines,
-    rows: Vec<Row>,
-    drawn: usize,
-}
-
-struct Row {
-    id: String,
-    /// The row that it is a part of.
-    parent: Option<String>,
-    text: String,
-    status: ProgressStatus,
-    began: Instant,
-    ended: Option<Instant>,
+    rows: Rows,
+    block: Block,
+    drawn: Option<Instant>,
+    /// Something is not drawn yet.
+    behind: bool,
+    /// Lines tell more than what scripts know.
+    details: bool,
+    /// What is said, where somebody else writes it.
+    collected: Option<String>,
 }
 
 impl Progress {
     pub(crate) fn new(global: &Global, title: &'static str) -> Self {
-        let on_stdout = global.status_on_stdout;
-        let terminal = if on_stdout { std::io::stdout().is_terminal() } else { std::io::stderr().is_terminal() };
+        let stream = if global.status_on_stdout { Stream::Stdout } else { Stream::Stderr };
         let mode = match global.progress {
-            Mode::Auto if terminal && global.ansi != Ansi::Never => Mode::Tty,
+            Mode::Auto if stream.is_terminal() && !terminal::is_dumb() && global.ansi != Ansi::Never => Mode::Tty,
             Mode::Auto => Mode::Plain,
             other => other,
         };
-        let colour = match global.ansi {
-            Ansi::Always => true,
-            Ansi::Never => false,
-            Ansi::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        let colour = match stream {
+            Stream::Stdout => terminal::is_coloured(global.ansi, &std::io::stdout()),
+            Stream::Stderr => terminal::is_coloured(global.ansi, &std::io::stderr()),
         };
         Self {
             mode,
-            on_stdout,
+            stream,
             colour,
             dry_run: global.dry_run,
             title,
             pulls: true,
             builds: true,
             build_lines: BuildLines::default(),
-            rows: Vec::new(),
-            drawn: 0,
+            rows: Rows::default(),
+            block: Block::default(),
+            drawn: None,
+            behind: false,
+            details: false,
+            collected: None,
         }
     }
 
@@ -88,88 +93,100 @@ impl Progress {
         Self { builds: !quiet, ..self }
     }
 
+    /// Never draws: says what happens line by line, for whoever has a place for lines.
+    pub(crate) fn in_lines(self) -> Self {
+        Self { mode: if self.mode == Mode::Tty { Mode::Plain } else { self.mode }, details: true, ..self }
+    }
+
+    /// What an event comes to in lines.
+    pub(crate) fn text_of(&mut self, event: &Event) -> String {
+        self.collected = Some(String::new());
+        self.show(event);
+        self.collected.take().unwrap_or_default()
+    }
+
     /// Waits for something; the clocks of what is still going on go on meanwhile.
     pub(crate) async fn tick_until<T>(&mut self, ticks: &mut Interval, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         loop {
             tokio::select! {
+                // What is there already is not kept waiting by a clock.
+                biased;
                 result = &mut work => return result,
-                _ = ticks.tick() => self.tick(),
+                _ = ticks.tick() => if self.behind || self.rows.are_working() { self.draw() },
             }
         }
     }
 
-    fn tick(&mut self) {
-        if self.rows.iter().any(|row| row.ended.is_none()) {
-            self.erase();
+    /// Draws what is not drawn yet; whatever comes next begins below it.
+    pub(crate) fn finish(&mut self) {
+        if self.behind {
             self.draw();
         }
+        self.block.leave();
+        self.rows.clear();
     }
 
     /// Shows one event.
     pub(crate) fn show(&mut self, event: &Event) {
-        match (self.mode, event) {
-            (Mode::Json, event) => self.json(event),
-            (_, Event::Build { service, what }) => self.build(service, what),
-            (_, Event::Warning { text }) => {
-                self.erase();
-                warn_text(text);
-                self.draw();
-            }
-            (Mode::Quiet, _) => {}
-            (_, Event::Progress { id, .. }) if !self.pulls && id.starts_with("Image ") => {}
-            (Mode::Tty, Event::Progress { id, text, status }) => {
-                if *status != ProgressStatus::Working {
-                    // What it was made of is no longer of interest.
-                    self.rows.retain(|row| row.parent.as_ref() != Some(id));
+        let is_image = |id: &str| id.starts_with("Image ");
+        match event {
+            _ if self.mode == Mode::Json => {
+                if let Some(record) = record::record(event, self.dry_run) {
+                    self.say(&format!("{record}\n"));
                 }
-                self.update(id, text, *status);
-                self.erase();
-                self.draw();
             }
-            (_, Event::Transfer { id, .. }) if !self.pulls && id.starts_with("Image ") => {}
-            (Mode::Tty, Event::Transfer { id, done, total }) => {
-                self.update(id, &transfer(*done, *total), ProgressStatus::Working);
-                self.erase();
-                self.draw();
-            }
-            (_, Event::Layer { id, .. }) if !self.pulls && id.starts_with("Image ") => {}
-            (Mode::Tty, Event::Layer { id, layer, text, status, done, total }) => {
-                self.update_part(id, layer, &part(text, *status, *done, *total), *status);
-                self.erase();
-                self.draw();
-            }
+            Event::Build { service, what } => self.build(service, what),
+            Event::Warning { text } => self.above(&warning(text)),
+            _ if self.mode == Mode::Quiet => {}
+            Event::Progress { id, .. } | Event::Transfer { id, .. } | Event::Layer { id, .. } if !self.pulls && is_image(id) => {}
+            event if self.mode == Mode::Tty => self.show_row(event),
             // Lines that stay say what happened, not how far it is.
-            (_, Event::Transfer { .. }) => {}
-            (_, Event::Layer { id, layer, text, status, .. }) => {
-                if self.update_part(id, layer, text, *status) {
-                    self.say(&format!(" {layer} {text}\n"));
-                }
-            }
-            (_, Event::Progress { id, text, .. }) => {
+            Event::Progress { id, text, .. } => {
                 let prefix = if self.dry_run { " DRY-RUN MODE - " } else { " " };
                 self.say(&format!("{prefix}{id} {text}\n"));
             }
-            (_, Event::Plan { text, operations, .. }) => {
-                let prefixed: String = text.lines().map(|line| format!(" DRY-RUN MODE - {line}\n")).collect();
-                self.say(&prefixed);
-                if *operations == 0 {
-                    self.say(" DRY-RUN MODE - nothing to do\n");
+            Event::Layer { id, layer, text, status, .. } => {
+                if self.rows.update_part(id, layer, text, *status, Instant::now()) {
+                    self.say(&format!(" {layer} {text}\n"));
                 }
             }
-            (_, Event::Made { .. } | Event::Image { .. } | Event::Done | Event::Failed(_)) => {}
+            Event::Detail { id, text } if self.details => self.say(&format!(" {id}: {text}\n")),
+            event => self.show_plan(event),
         }
+    }
+
+    fn show_row(&mut self, event: &Event) {
+        let now = Instant::now();
+        match event {
+            Event::Progress { id, text, status } => self.rows.update(id, text, *status, now),
+            Event::Detail { id, text } => self.rows.detail(id, text),
+            Event::Transfer { id, done, total } => self.rows.update(id, &transfer(*done, *total), ProgressStatus::Working, now),
+            Event::Layer { id, layer, text, status, done, total } => {
+                self.rows.update_part(id, layer, &part(text, *status, *done, *total), *status, now);
+            }
+            event => return self.show_plan(event),
+        }
+        self.changed();
+    }
+
+    fn show_plan(&mut self, event: &Event) {
+        let Event::Plan { text, operations, .. } = event else { return };
+        let mut prefixed: String = text.lines().map(|line| format!(" DRY-RUN MODE - {line}\n")).collect();
+        if *operations == 0 {
+            prefixed.push_str(" DRY-RUN MODE - nothing to do\n");
+        }
+        self.above(&prefixed);
     }
 
     /// What is worth a look and what failed is shown always.
     fn build(&mut self, service: &str, event: &BuildEvent) {
         let shown = self.builds && self.mode != Mode::Quiet;
         match event {
-            BuildEvent::Warning { text } => return self.apart(|| warn_text(&format!("{service}: {text}"))),
+            BuildEvent::Warning { text } => return self.above(&warning(&format!("{service}: {text}"))),
             BuildEvent::Problem { file, problem } => {
                 let place = problem.place;
-                let text = format!("{file}:{}:{}: {problem}", place.line, place.column);
-                return self.apart(|| warn_text(&text));
+                return self.above(&warning(&format!("{file}:{}:{}: {problem}", place.line, place.column)));
             }
             BuildEvent::Started { step, name } if !shown || self.mode == Mode::Tty => {
                 self.build_lines.begin(service, *step, name)
@@ -185,9 +202,7 @@ impl Progress {
         }
         if let BuildEvent::Failed { step, tail, excerpt, .. } = event {
             let text = self.build_lines.failure(service, *step, tail, excerpt.as_ref());
-            self.erase();
-            self.say(&text);
-            self.draw();
+            self.above(&text);
         }
     }
 
@@ -199,8 +214,7 @@ impl Progress {
             BuildEvent::Output { step, text, .. } => {
                 let line = text.lines().rev().find(|line| !line.trim().is_empty());
                 let Some(line) = line else { return };
-                let plain: String = line.chars().filter(|letter| !letter.is_control()).collect();
-                (step, plain, ProgressStatus::Working)
+                (step, line.to_owned(), ProgressStatus::Working)
             }
             BuildEvent::Done { step, cached, .. } => {
                 (step, if *cached { "CACHED".to_owned() } else { String::new() }, ProgressStatus::Done)
@@ -210,133 +224,49 @@ impl Progress {
         };
         let Some(name) = self.build_lines.name(service, *step) else { return };
         let name: String = name.chars().take(60).collect();
-        self.update(&name, &text, status);
-        self.erase();
-        self.draw();
+        self.rows.update(&name, &text, status, Instant::now());
+        self.changed();
     }
 
-    /// Says something while rows stand below.
-    fn apart(&mut self, say: impl FnOnce()) {
-        self.erase();
-        say();
-        self.draw();
+    /// Draws, unless that was done a moment ago.
+    fn changed(&mut self) {
+        self.behind = true;
+        if self.drawn.is_none_or(|drawn| drawn.elapsed() >= FRAME) {
+            self.draw();
+        }
+    }
+
+    fn draw(&mut self) {
+        self.above("");
+    }
+
+    /// Writes lines that stay, and below them what is drawn again: one write.
+    fn above(&mut self, lines: &str) {
+        if self.mode != Mode::Tty || self.rows.is_empty() {
+            self.say(lines);
+            return;
+        }
+        let size = self.stream.size();
+        let mut text = String::new();
+        if !lines.is_empty() {
+            text.push_str(&self.block.erase(size.0));
+            text.push_str(lines);
+        }
+        let now = Instant::now();
+        text.push_str(&self.block.redraw(self.rows.frame(self.title, size, self.colour, now), size.0));
+        (self.drawn, self.behind) = (Some(now), false);
+        self.say(&text);
     }
 
     /// Nobody is left to be told when this fails.
-    fn say(&self, text: &str) {
-        if self.on_stdout {
-            let _ = super::print(text);
-        } else {
-            tell(text);
+    fn say(&mut self, text: &str) {
+        if let Some(collected) = &mut self.collected {
+            return collected.push_str(text);
         }
-    }
-
-    fn json(&self, event: &Event) {
-        if let Event::Progress { id, text, status } = event {
-            let line = serde_json::json!({
-                "dry-run": self.dry_run, "id": id, "status": status, "text": text,
-            });
-            self.say(&format!("{line}\n"));
-        } else if let Event::Transfer { id, done, total } = event {
-            let percent = done.saturating_mul(100).checked_div(*total).unwrap_or(100);
-            let line = serde_json::json!({
-                "dry-run": self.dry_run, "id": id, "status": "Working", "text": transfer(*done, *total),
-                "current": done, "total": total, "percent": percent,
-            });
-            tell(&format!("{line}\n"));
-        } else if let Event::Layer { id, layer, text, status, done, total } = event {
-            let percent = done.saturating_mul(100).checked_div(*total).unwrap_or(100);
-            let line = serde_json::json!({
-                "dry-run": self.dry_run, "id": layer, "parent_id": id, "status": status, "text": text,
-                "current": done, "total": total, "percent": percent,
-            });
-            self.say(&format!("{line}\n"));
-        } else if let Event::Build { service, what } = event {
-            self.say(&format!("{}\n", serde_json::json!({ "dry-run": self.dry_run, "service": service, "build": what })));
-        } else if let Event::Warning { text } = event {
-            self.say(&format!("{}\n", serde_json::json!({ "level": "warning", "msg": text })));
+        match self.stream {
+            Stream::Stdout => drop(super::print(text)),
+            Stream::Stderr => tell(text),
         }
-    }
-
-    fn update(&mut self, id: &str, text: &str, status: ProgressStatus) {
-        let now = Instant::now();
-        let ended = (status != ProgressStatus::Working).then_some(now);
-        match self.rows.iter_mut().find(|row| row.id == id) {
-            Some(row) => (row.text, row.status, row.ended) = (text.to_owned(), status, ended),
-            None => self.rows.push(Row { id: id.to_owned(), parent: None, text: text.to_owned(), status, began: now, ended }),
-        }
-    }
-
-    /// A row below another one; tells whether it says something new.
-    fn update_part(&mut self, parent: &str, id: &str, text: &str, status: ProgressStatus) -> bool {
-        let now = Instant::now();
-        let ended = (status != ProgressStatus::Working).then_some(now);
-        let is_it = |row: &Row| row.id == id && row.parent.as_deref() == Some(parent);
-        if let Some(row) = self.rows.iter_mut().find(|row| is_it(row)) {
-            let is_new = row.text != text;
-            (row.text, row.status, row.ended) = (text.to_owned(), status, ended.and(row.ended).or(ended));
-            return is_new;
-        }
-        let row = Row { id: id.to_owned(), parent: Some(parent.to_owned()), text: text.to_owned(), status, began: now, ended };
-        let above = self.rows.iter().rposition(|row| row.id == parent || row.parent.as_deref() == Some(parent));
-        self.rows.insert(above.map_or(self.rows.len(), |above| above + 1), row);
-        true
-    }
-
-    fn erase(&mut self) {
-        if self.drawn > 0 {
-            self.say(&format!("\u{1b}[{}A\u{1b}[0J", self.drawn));
-            self.drawn = 0;
-        }
-    }
-
-    /// One write a frame. Rows beyond the height of the terminal are counted, not shown.
-    fn draw(&mut self) {
-        if self.mode != Mode::Tty || self.rows.is_empty() {
-            return;
-        }
-        let size = if self.on_stdout {
-            rustix::termios::tcgetwinsize(std::io::stdout()).ok()
-        } else {
-            rustix::termios::tcgetwinsize(std::io::stderr()).ok()
-        };
-        // A serial line has a size of nothing.
-        let size = size.filter(|size| size.ws_col > 0 && size.ws_row > 0);
-        let columns = size.map_or(80, |size| usize::from(size.ws_col)).max(20);
-        let height = size.map_or(24, |size| usize::from(size.ws_row)).max(5);
-        let whole = || self.rows.iter().filter(|row| row.parent.is_none());
-        let done = whole().filter(|row| row.ended.is_some()).count();
-        let mut lines = vec![format!("[+] {} {done}/{}", self.title, whole().count())];
-        let hidden = self.rows.len().saturating_sub(height - 3);
-        for row in self.rows.iter().skip(hidden) {
-            lines.push(self.row(row, columns));
-        }
-        if hidden > 0 {
-            lines.push(format!(" ... {hidden} more"));
-        }
-        self.drawn = lines.len();
-        self.say(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
-    }
-
-    fn row(&self, row: &Row, columns: usize) -> String {
-        let (mark, colour) = match row.status {
-            ProgressStatus::Working => ("⠿", "34"),
-            ProgressStatus::Done => ("✔", "32"),
-            ProgressStatus::Warning => ("⚠", "33"),
-            ProgressStatus::Error => ("✘", "31"),
-        };
-        let time = row.ended.unwrap_or_else(Instant::now).duration_since(row.began).as_secs_f32();
-        let time = format!("{time:.1}s");
-        let indented = |row: &Row| row.id.width() + if row.parent.is_some() { 2 } else { 0 };
-        let widest = self.rows.iter().map(indented).max().unwrap_or(0);
-        let id = if row.parent.is_some() { format!("  {}", row.id) } else { row.id.clone() };
-        let mut body = format!(" {mark} {id:<widest$}  {}", row.text);
-        let room = columns.saturating_sub(time.width() + 2);
-        while body.width() > room {
-            body.pop();
-        }
-        let gap = " ".repeat(room.saturating_sub(body.width()) + 1);
-        if self.colour { format!("\u{1b}[{colour}m{body}\u{1b}[0m{gap}{time}") } else { format!("{body}{gap}{time}") }
     }
 }
 
@@ -370,18 +300,5 @@ mod tests {
         assert_eq!(part("Downloading", working, 2000, 1000), "Downloading [============>] 2kB/1kB");
         assert_eq!(part("Waiting", working, 0, 1000), "Waiting");
         assert_eq!(part("Pull complete", ProgressStatus::Done, 1000, 1000), "Pull complete");
-    }
-
-    #[test]
-    fn layers_stand_below_their_image_and_are_told_once_a_state() {
-        let mut progress = Progress::new(&Global { progress: Mode::Quiet, ..Global::default() }, "pull");
-        progress.update("Image a", "Pulling", ProgressStatus::Working);
-        progress.update("Image b", "Pulling", ProgressStatus::Working);
-        assert!(progress.update_part("Image a", "1", "Downloading", ProgressStatus::Working));
-        assert!(!progress.update_part("Image a", "1", "Downloading", ProgressStatus::Working));
-        assert!(progress.update_part("Image a", "2", "Waiting", ProgressStatus::Working));
-        assert!(progress.update_part("Image a", "1", "Pull complete", ProgressStatus::Done));
-        let ids: Vec<&str> = progress.rows.iter().map(|row| row.id.as_str()).collect();
-        assert_eq!(ids, ["Image a", "1", "2", "Image b"]);
     }
 }

@@ -3,6 +3,7 @@
 //! The version is part of every path (`/v1/...`); a field is only ever added.
 
 mod artifact;
+mod card;
 mod event;
 mod store;
 pub(crate) mod sync;
@@ -18,6 +19,7 @@ use rcompose_plan::{BuildWhen, Change};
 use serde::{Deserialize, Serialize};
 
 pub use artifact::{ArtifactFile, ArtifactRole, StackArtifact};
+pub use card::{ExitReport, FailureCard, ProbeReport};
 pub use event::{ContainerEvent, EventsRequest, Happening, Why};
 pub use store::{
     CheckRequest, CheckedImage, Created, DiskUsage, DockerImport, HistoryStep, ImageSummary, ImportRequest, LoadedImage,
@@ -237,6 +239,13 @@ pub enum Event {
         /// Whether it is still going on.
         status: ProgressStatus,
     },
+    /// More about what a resource is doing.
+    Detail {
+        /// `Container shop-web-1`.
+        id: String,
+        /// What, in a few words.
+        text: String,
+    },
     /// How far a pull or push is that was told to be under way, all layers together.
     Transfer {
         /// `Image redis:7`.
@@ -326,6 +335,9 @@ pub struct Failure {
     pub place: Option<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// The container that is behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<Box<FailureCard>>,
 }
 
 impl Failure {
@@ -337,12 +349,12 @@ impl Failure {
             causes.push(cause.to_string());
             source = cause.source();
         }
-        Self { message: error.to_string(), causes, place: None, hint: None }
+        Self { message: error.to_string(), causes, place: None, hint: None, card: None }
     }
 
     /// From a sentence.
     pub fn text(message: impl Into<String>) -> Self {
-        Self { message: message.into(), causes: Vec::new(), place: None, hint: None }
+        Self { message: message.into(), causes: Vec::new(), place: None, hint: None, card: None }
     }
 }
 
@@ -430,6 +442,8 @@ pub struct LogsRequest {
     pub until: Option<i64>,
     /// Ends when no container runs any more.
     pub until_ended: bool,
+    /// What failed is told with its reasons.
+    pub cards: bool,
 }
 
 /// One line of output, or an end.
@@ -460,6 +474,8 @@ pub enum LogEvent {
         /// Its policy starts it again.
         restarting: bool,
     },
+    /// It ended though nobody told it to, and not well; or it became unhealthy. Follows its end.
+    Failed(FailureCard),
 }
 
 /// Another process in a container.

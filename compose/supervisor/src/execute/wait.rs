@@ -39,7 +39,9 @@ impl Run {
                 Condition::ServiceStarted => continue,
                 Condition::ServiceHealthy => match self.wait_healthy(&id, name).await {
                     Ok(()) => Ok("Healthy"),
-                    Err(failure) => Err(Failure::text(format!("dependency failed to start: {}", failure.message))),
+                    Err(failure) => {
+                        Err(Failure { message: format!("dependency failed to start: {}", failure.message), ..failure })
+                    }
                 },
                 Condition::ServiceCompletedSuccessfully => self.wait_completed(&id, service, container).await,
             };
@@ -61,14 +63,37 @@ impl Run {
         let settled = |status: &Status| {
             status.health.is_none_or(|health| health != Health::Starting) || matches!(status.phase, Phase::Exited { .. })
         };
-        let status = *changes.wait_for(settled).await.map_err(|_| gone())?;
+        let status = loop {
+            let status = *changes.borrow_and_update();
+            if settled(&status) {
+                break status;
+            }
+            if status.failing > 0 {
+                self.tell_probe(id, name).await;
+            }
+            changes.changed().await.map_err(|_| gone())?;
+        };
         let text = match (status.phase, status.health) {
             (Phase::Exited { code }, _) => format!("container {name} exited ({code})"),
             (_, Some(Health::Healthy)) => return Ok(()),
             (_, Some(_)) => format!("container {name} is unhealthy"),
             (_, None) => format!("container {name} has no healthcheck configured"),
         };
-        Err(Failure::text(text))
+        Err(self.failed(id, text))
+    }
+
+    /// What the last probe said, which is why it is still waited for.
+    async fn tell_probe(&self, id: &str, name: &str) {
+        let Some(probed) = self.supervisor.keeper.probed(id) else { return };
+        let line = probed.output.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
+        let status = probed.code.map(|code| format!("status {code}")).unwrap_or_default();
+        let text = [format!("probe {} failed", probed.streak), status, line].join(": ").replace(": : ", ": ");
+        tell(&self.events, Event::Detail { id: format!("Container {name}"), text: text.trim_end_matches(": ").to_owned() }).await;
+    }
+
+    /// A failure with all that is known of the container behind it.
+    pub(super) fn failed(&self, id: &str, text: String) -> Failure {
+        Failure { card: crate::card::of(&self.supervisor, id).map(Box::new), ..Failure::text(text) }
     }
 
     async fn wait_completed(
@@ -82,7 +107,7 @@ impl Run {
         match state {
             State::Exited(record) if record.code == 0 => Ok("Exited"),
             State::Exited(record) => {
-                Err(Failure::text(format!("service \"{service}\" didn't complete successfully: exit {}", record.code)))
+                Err(self.failed(id, format!("service \"{service}\" didn't complete successfully: exit {}", record.code)))
             }
             _ => Err(Failure::text(format!("service \"{service}\" didn't complete"))),
         }
@@ -100,7 +125,9 @@ impl Run {
             let Some(status) = self.supervisor.keeper.status(&id) else { continue };
             let progress_id = format!("Container {name}");
             match (status.phase, status.health) {
-                (Phase::Exited { code }, _) => return Err(Failure::text(format!("container {name} exited ({code})"))),
+                (Phase::Exited { code }, _) => {
+                    return Err(self.failed(&id, format!("container {name} exited ({code})")));
+                }
                 (_, None) => progress(&self.events, &progress_id, "Healthy", ProgressStatus::Done).await,
                 (_, Some(_)) => {
                     progress(&self.events, &progress_id, "Waiting", ProgressStatus::Working).await;

@@ -15,9 +15,21 @@ use crate::keep::{Phase, Status};
 /// The most output of a probe that is looked at.
 const OUTPUT: usize = 4096;
 
+/// What a probe came to.
+#[derive(Debug, Clone)]
+pub(crate) struct Probed {
+    pub(crate) health: Health,
+    /// Failures in a row.
+    pub(crate) streak: u32,
+    /// Of the process; `None` if its time was over, or it could not be started.
+    pub(crate) code: Option<i32>,
+    /// The beginning of what it said, or why it could not be started.
+    pub(crate) output: String,
+}
+
 /// Probes that go on until the value goes.
 pub(crate) struct Probes {
-    results: mpsc::Receiver<Health>,
+    results: mpsc::Receiver<Probed>,
     _running: DropGuard,
 }
 
@@ -48,9 +60,9 @@ impl Probes {
     ///
     /// # Cancel safety
     /// Results wait in their channel.
-    pub(crate) async fn next(&mut self) -> Health {
+    pub(crate) async fn next(&mut self) -> Probed {
         match self.results.recv().await {
-            Some(health) => health,
+            Some(probed) => probed,
             None => std::future::pending().await,
         }
     }
@@ -64,7 +76,7 @@ struct Probing {
 }
 
 impl Probing {
-    async fn run(self, results: mpsc::Sender<Health>) {
+    async fn run(self, results: mpsc::Sender<Probed>) {
         let (begin, mut health, mut streak) = (Instant::now(), Health::Starting, 0);
         loop {
             tokio::time::sleep(self.check.wait(health, begin.elapsed())).await;
@@ -72,16 +84,16 @@ impl Probing {
                 continue;
             }
             let began = begin.elapsed();
-            let succeeded = self.probe().await;
-            (health, streak) = self.check.judge(health, streak, succeeded, began);
-            if results.send(health).await.is_err() {
+            let (code, output) = self.probe().await;
+            (health, streak) = self.check.judge(health, streak, code == Some(0), began);
+            if results.send(Probed { health, streak, code, output }).await.is_err() {
                 return;
             }
         }
     }
 
     /// Runs one probe; it is ended when its time is over.
-    async fn probe(&self) -> bool {
+    async fn probe(&self) -> (Option<i32>, String) {
         let request = ExecRequest { command: self.check.command.clone(), ..ExecRequest::default() };
         let (engine, id) = (self.engine.clone(), self.id.clone());
         let stream = Stream::default();
@@ -90,15 +102,22 @@ impl Probing {
             tokio::task::spawn_blocking(move || engine.exec_captured(&id, &request, OUTPUT, |stream| register.set(stream)));
         tokio::pin!(probe);
         match tokio::time::timeout(self.check.timeout, &mut probe).await {
-            Ok(result) => matches!(result, Ok(Ok((0, _)))),
+            Ok(Ok(Ok((code, output)))) => (Some(code), String::from_utf8_lossy(&output).into_owned()),
+            Ok(Ok(Err(error))) => (None, error_text(&error)),
+            Ok(Err(error)) => (None, error.to_string()),
             Err(_) => {
                 stream.close();
                 // The next probe waits for the end of this one.
                 let _ = probe.await;
-                false
+                (None, format!("it took longer than {:?}", self.check.timeout))
             }
         }
     }
+}
+
+fn error_text(error: &dyn std::error::Error) -> String {
+    let failure = crate::messages::Failure::of(error);
+    std::iter::once(failure.message).chain(failure.causes).collect::<Vec<_>>().join(": ")
 }
 
 /// The stream of a probe that may have begun: the process ends with it.

@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Ended, Keeper, Status, blocking, watchable};
-use crate::health::{Check, Health, Probes};
+use crate::card::signal_name;
+use crate::health::{Check, Health, Probed, Probes};
 use crate::messages::{Happening, Why};
 use crate::service::{Action, Event, Machine, Moment, State};
 
@@ -22,11 +23,11 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// What others ask of a container.
 pub(super) enum Message {
-    /// To end; `taken` says that it was told to, not that it has.
+    /// To end; `taken` says that it was told to, not that it has, and names a signal that nobody hears.
     Stop {
         timeout: Option<Duration>,
         why: Why,
-        taken: oneshot::Sender<()>,
+        taken: oneshot::Sender<Option<String>>,
     },
     Kill {
         signal: Signal,
@@ -60,6 +61,8 @@ pub(super) struct Driver {
     probes: Option<Probes>,
     /// Why it is to end.
     why: Option<Why>,
+    /// Probes that failed one after the other.
+    failing: u32,
 }
 
 fn now() -> Moment {
@@ -76,8 +79,9 @@ impl Driver {
         messages: mpsc::Receiver<Message>,
         gone: CancellationToken,
     ) -> (Self, watch::Receiver<Status>) {
-        let (status, watched) = watch::channel(Status::of(&machine, None));
-        let mut driver = Self { keeper, id, machine, status, messages, gone, watch: Watch::Off, probes: None, why: None };
+        let (status, watched) = watch::channel(Status::of(&machine, None, 0));
+        let (watch, probes, why) = (Watch::Off, None, None);
+        let mut driver = Self { keeper, id, machine, status, messages, gone, watch, probes, why, failing: 0 };
         if !matches!(driver.machine.state, State::Ended { .. } | State::Backoff { .. }) {
             driver.watch();
         }
@@ -103,10 +107,13 @@ impl Driver {
                 },
                 () = self.watch.ended() => self.settle().await,
                 () = until(self.machine.deadline()) => Event::Tick,
-                health = next(self.probes.as_mut()) => {
+                probed = next(self.probes.as_mut()) => {
+                    let health = probed.health;
                     if self.status.borrow().health != Some(health) {
                         self.tell(Happening::HealthStatus { health: health.as_str().to_owned() }, None);
                     }
+                    self.failing = probed.streak;
+                    self.keeper.note_probe(&self.id, probed);
                     self.publish(Some(health));
                     continue;
                 }
@@ -148,7 +155,7 @@ impl Driver {
             Action::Launch { at } => return Some(self.launch(at).await),
             Action::Report { code, restarting } => {
                 // Nobody may be listening.
-                let _ = self.keeper.ends.send(Ended { id: self.id.clone(), code, restarting });
+                let _ = self.keeper.ends.send(Ended { id: self.id.clone(), code, restarting, stopped: self.machine.stopped });
             }
             Action::Disconnect => {
                 let (engine, id) = (self.keeper.engine.clone(), self.id.clone());
@@ -162,11 +169,13 @@ impl Driver {
     async fn obey(&mut self, message: Message) {
         match message {
             Message::Stop { timeout, why, taken } => {
-                let grace = self.grace(timeout);
+                let runs = matches!(self.machine.state, State::Running | State::Paused);
+                let unheard = self.unheard().filter(|_| runs);
+                let grace = if unheard.is_some() { Duration::ZERO } else { self.grace(timeout) };
                 self.why = Some(why);
                 self.take(Event::Stop { grace }).await;
                 // Whoever asked may be gone; it stops all the same.
-                let _ = taken.send(());
+                let _ = taken.send(unheard);
             }
             Message::Kill { signal, why, answer } => {
                 let outcome = self.kill(signal, why).await;
@@ -183,12 +192,17 @@ impl Driver {
         }
     }
 
-    /// A pid 1 that does nothing about the signal would only sit out its grace period.
+    /// The stop signal, if pid 1 does nothing about it: it would only sit out its grace period.
+    fn unheard(&self) -> Option<String> {
+        let record = self.keeper.engine.get(&self.id).ok()?.record;
+        let signal = self.keeper.stop_signal(&record);
+        let heard = record.spec.init || signal == Signal::KILL || self.keeper.engine.handles(&self.id, signal);
+        (!heard).then(|| signal_name(signal.as_raw()))
+    }
+
     fn grace(&self, timeout: Option<Duration>) -> Duration {
-        let Ok(container) = self.keeper.engine.get(&self.id) else { return Duration::ZERO };
-        let spec = &container.record.spec;
-        let useful = spec.init || self.keeper.engine.handles(&self.id, self.keeper.stop_signal(&container.record));
-        if useful { timeout.or(spec.stop_grace_period).unwrap_or(GRACE) } else { Duration::ZERO }
+        let asked = || self.keeper.engine.get(&self.id).ok().and_then(|it| it.record.spec.stop_grace_period);
+        timeout.or_else(asked).unwrap_or(GRACE)
     }
 
     async fn kill(&mut self, signal: Signal, why: Why) -> Result<(), EngineError> {
@@ -254,6 +268,7 @@ impl Driver {
         };
         let check = self.check();
         let health = check.as_ref().map(|_| Health::Starting);
+        self.failing = 0;
         self.publish(health);
         self.probes = check.map(|check| {
             let (keeper, status) = (&self.keeper, self.status.subscribe());
@@ -281,7 +296,7 @@ impl Driver {
     }
 
     fn publish(&self, health: Option<Health>) {
-        let status = Status::of(&self.machine, health);
+        let status = Status::of(&self.machine, health, self.failing);
         self.status.send_if_modified(|published| std::mem::replace(published, status) != status);
     }
 
@@ -345,7 +360,7 @@ async fn until(deadline: Option<Moment>) {
     }
 }
 
-async fn next(probes: Option<&mut Probes>) -> Health {
+async fn next(probes: Option<&mut Probes>) -> Probed {
     match probes {
         Some(probes) => probes.next().await,
         None => std::future::pending().await,
