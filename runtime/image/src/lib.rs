@@ -43,5 +43,5 @@ pub use registry::{
 };
 pub use rootfs::{RootfsError, View};
 pub use store::{Checked, Collected, Image, Lease, Problem, Store, StoreError};
-pub use tree::write_tree;
+pub use tree::{ExtractError, Ownership, Part as TreePart, extract, write_part, write_tree};
 pub use usage::Usage;

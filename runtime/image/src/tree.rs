@@ -1,79 +1,149 @@
-//! A tree as an archive: what `export` gives, sorted, with owners, modes, times, links, devices and attributes.
+//! A tree as an archive: what `export` and `cp` give, sorted, with owners, modes, times, links, devices and attributes.
+//!
+//! The tree may change while it is read, and may belong to somebody who wants to harm whoever reads it: what is opened is looked
+//! at again, and nothing but a regular file is read.
+
+mod extract;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rcompose_sys::beneath::Root;
+use rcompose_sys::beneath::{Root, proc_path};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, major, minor};
+use rustix::io::Errno;
 
 use crate::attributes;
 use crate::level::Level;
+
+pub use extract::{ExtractError, Ownership, extract};
 
 /// Writes everything below a directory, without following links; `None` is empty.
 ///
 /// # Errors
 /// Those of `output`, and of what cannot be read.
 pub fn write_tree(root: Option<&Root>, output: impl Write) -> io::Result<()> {
-    let mut archive = tar::Builder::new(output);
+    let mut writing = Writing::to(output);
     if let Some(root) = root {
-        let top = root.open_file(".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Writing { archive: &mut archive, links: BTreeMap::new() }.folders(top)?;
+        let top = root.open_file(".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        writing.folders(Level::open(top, PathBuf::new())?)?;
     }
-    archive.into_inner()?.flush()
+    writing.archive.into_inner()?.flush()
 }
 
-struct Writing<'a, W: Write> {
-    archive: &'a mut tar::Builder<W>,
+/// What of a tree goes into an archive.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// Where it is.
+    pub path: &'a Path,
+    /// What the archive calls it: one name, or `.`.
+    pub name: &'a Path,
+    /// A symbolic link at the path stands for what it leads to.
+    pub follow: bool,
+}
+
+/// Writes what is at a path, with everything below it; links below it are not followed.
+///
+/// # Errors
+/// As [`write_tree`].
+pub fn write_part(root: &Root, part: Part<'_>, output: impl Write) -> io::Result<()> {
+    let mut writing = Writing::to(output);
+    let handle = if part.follow { root.open_path(part.path)? } else { root.open_path_nofollow(part.path)? };
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let about = rustix::fs::statat(&handle, "", AtFlags::EMPTY_PATH)?;
+    match FileType::from_raw_mode(about.st_mode) {
+        FileType::Directory => {
+            let top = rustix::fs::openat(&handle, ".", flags | OFlags::DIRECTORY, Mode::empty())?;
+            writing.entry(tar::EntryType::Directory, part.name, &about, 0, &attributes(&top), io::empty())?;
+            writing.folders(Level::open(top, part.name.to_owned())?)?;
+        }
+        // By its handle: whatever is at the path by now.
+        FileType::RegularFile => writing.file(rustix::fs::open(proc_path(&handle), flags, Mode::empty())?, part.name, &about)?,
+        FileType::Symlink => writing.link(&handle, OsStr::new(""), part.name, &about)?,
+        kind => writing.special(kind, part.name, &about)?,
+    }
+    writing.archive.into_inner()?.flush()
+}
+
+struct Writing<W: Write> {
+    archive: tar::Builder<W>,
     /// Files with several names, and the first of them.
     links: BTreeMap<(u64, u64), PathBuf>,
 }
 
-impl<W: Write> Writing<'_, W> {
+impl<W: Write> Writing<W> {
+    fn to(output: W) -> Self {
+        Self { archive: tar::Builder::new(output), links: BTreeMap::new() }
+    }
+
     /// Without recursion, so that depth costs no stack.
-    fn folders(&mut self, top: OwnedFd) -> io::Result<()> {
-        let mut levels = vec![Level::open(top, PathBuf::new())?];
+    fn folders(&mut self, top: Level) -> io::Result<()> {
+        let mut levels = vec![top];
         while let Some(level) = levels.last_mut() {
             let Some(name) = level.names.pop() else {
                 levels.pop();
                 continue;
             };
             let path = level.path.join(&name);
-            let about = rustix::fs::statat(&level.directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            match FileType::from_raw_mode(about.st_mode) {
-                FileType::Directory => {
-                    let below = rustix::fs::openat(&level.directory, &name, flags | OFlags::DIRECTORY, Mode::empty())?;
-                    self.entry(tar::EntryType::Directory, &path, &about, 0, &attributes(&below), io::empty())?;
-                    levels.push(Level::open(below, path)?);
-                }
-                FileType::RegularFile => {
-                    let file = rustix::fs::openat(&level.directory, &name, flags, Mode::empty())?;
-                    self.file(file, &path, &about)?;
-                }
-                FileType::Symlink => {
-                    let target = rustix::fs::readlinkat(&level.directory, &name, Vec::new())?;
-                    let mut header = header(tar::EntryType::Symlink, &about, 0);
-                    let target = std::ffi::OsStr::from_bytes(target.to_bytes());
-                    self.archive.append_link(&mut header, &path, target)?;
-                }
-                // This is how overlayfs marks what is hidden: it is not there.
-                FileType::CharacterDevice if about.st_rdev == 0 => {}
-                FileType::CharacterDevice => self.entry(tar::EntryType::Char, &path, &about, 0, &[], io::empty())?,
-                FileType::BlockDevice => self.entry(tar::EntryType::Block, &path, &about, 0, &[], io::empty())?,
-                FileType::Fifo => self.entry(tar::EntryType::Fifo, &path, &about, 0, &[], io::empty())?,
-                // Sockets live as long as whoever listens.
-                _ => {}
+            match self.node(&level.directory, &name, &path) {
+                Ok(below) => levels.extend(below.map(|below| Level::open(below, path)).transpose()?),
+                // It went meanwhile.
+                Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => {}
+                Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
             }
         }
         Ok(())
     }
 
-    fn file(&mut self, file: OwnedFd, path: &Path, about: &Stat) -> io::Result<()> {
+    /// Writes one entry; a directory comes back to be gone into.
+    fn node(&mut self, directory: &OwnedFd, name: &OsStr, path: &Path) -> io::Result<Option<OwnedFd>> {
+        let about = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        match FileType::from_raw_mode(about.st_mode) {
+            FileType::Directory => {
+                let below = rustix::fs::openat(directory, name, flags | OFlags::DIRECTORY, Mode::empty())?;
+                self.entry(tar::EntryType::Directory, path, &about, 0, &attributes(&below), io::empty())?;
+                return Ok(Some(below));
+            }
+            FileType::RegularFile => {
+                self.file(rustix::fs::openat(directory, name, flags, Mode::empty())?, path, &about)?;
+            }
+            FileType::Symlink => self.link(directory, name, path, &about)?,
+            kind => self.special(kind, path, &about)?,
+        }
+        Ok(None)
+    }
+
+    fn link(&mut self, directory: &OwnedFd, name: &OsStr, path: &Path, about: &Stat) -> io::Result<()> {
+        let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
+        let mut header = header(tar::EntryType::Symlink, about, 0);
+        self.archive.append_link(&mut header, path, OsStr::from_bytes(target.to_bytes()))
+    }
+
+    fn special(&mut self, kind: FileType, path: &Path, about: &Stat) -> io::Result<()> {
+        let kind = match kind {
+            // This is how overlayfs marks what is hidden: it is not there.
+            FileType::CharacterDevice if about.st_rdev == 0 => return Ok(()),
+            FileType::CharacterDevice => tar::EntryType::Char,
+            FileType::BlockDevice => tar::EntryType::Block,
+            FileType::Fifo => tar::EntryType::Fifo,
+            // Sockets live as long as whoever listens.
+            _ => return Ok(()),
+        };
+        self.entry(kind, path, about, 0, &[], io::empty())
+    }
+
+    /// Writes a file that was one when it was looked at; when something else was opened, it changed meanwhile.
+    fn file(&mut self, file: OwnedFd, path: &Path, seen: &Stat) -> io::Result<()> {
+        let about = &rustix::fs::fstat(&file)?;
         let identity = (about.st_dev, about.st_ino);
+        if identity != (seen.st_dev, seen.st_ino) {
+            return Err(io::Error::other("it was replaced while it was read"));
+        }
         if about.st_nlink > 1 {
             if let Some(first) = self.links.get(&identity) {
                 let mut header = header(tar::EntryType::Link, about, 0);
@@ -83,7 +153,7 @@ impl<W: Write> Writing<'_, W> {
         }
         let size = u64::try_from(about.st_size).unwrap_or(0);
         let attributes = attributes(&file);
-        self.entry(tar::EntryType::Regular, path, about, size, &attributes, File::from(file).take(size))
+        self.entry(tar::EntryType::Regular, path, about, size, &attributes, Exactly { file: File::from(file), left: size })
     }
 
     fn entry(
@@ -99,6 +169,25 @@ impl<W: Write> Writing<'_, W> {
             attributes.iter().map(|(name, value)| (format!("SCHILY.xattr.{name}"), value.as_slice())).collect();
         self.archive.append_pax_extensions(named.iter().map(|(name, value)| (name.as_str(), *value)))?;
         self.archive.append_data(&mut header(kind, about, size), path, content)
+    }
+}
+
+/// As many bytes as the header says, also of a file that has been cut meanwhile: what follows would be read as content.
+struct Exactly {
+    file: File,
+    left: u64,
+}
+
+impl Read for Exactly {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let mut count = self.file.read(&mut buffer[..wanted])?;
+        if count == 0 && wanted > 0 {
+            buffer[..wanted].fill(0);
+            count = wanted;
+        }
+        self.left -= count as u64;
+        Ok(count)
     }
 }
 
