@@ -2,6 +2,7 @@
 
 mod build;
 mod config;
+mod files;
 mod life;
 mod lists;
 mod lock;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use build::{Build, Builder};
 pub(crate) use config::Config;
+pub(crate) use files::{Commit, Cp, Export};
 pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Stop};
 pub(crate) use lists::{Images, Logs, Ls, Port, Ps, Version};
 pub(crate) use lock::{Lock, Locking};
@@ -166,6 +168,11 @@ pub(crate) enum Command {
     Unpause(Services),
     /// Write the digests of the stack's images to `compose.lock`
     Lock(Lock),
+    Cp(Cp),
+    /// Write the files of a container as an archive
+    Export(Export),
+    /// Make an image of a container
+    Commit(Commit),
     /// Check the files and show them merged
     #[command(alias = "convert")]
     Config(Config),

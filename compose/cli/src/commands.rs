@@ -1,10 +1,14 @@
 //! The commands, a file each where they are more than a question.
 
+mod archive;
 mod build;
 mod builder;
+mod commit;
 mod config;
+mod cp;
 mod events;
 mod exec;
+mod export;
 mod filter;
 mod image;
 mod images;
@@ -19,6 +23,7 @@ mod plan;
 mod port;
 mod process;
 mod ps;
+mod replica;
 mod run;
 pub(crate) mod supervisor;
 mod system;
@@ -145,6 +150,9 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
         Command::Unpause(Services { services }) => lifecycle(&world, "unpause", services, LifecycleVerb::Unpause, None).await,
         Command::Lock(arguments) => lock::lock(&world, arguments).await,
         Command::Config(arguments) => config::config(&world, &arguments).await,
+        Command::Cp(arguments) => cp::cp(&world, &arguments).await,
+        Command::Export(arguments) => export::export(&world, &arguments).await,
+        Command::Commit(arguments) => commit::commit(&world, arguments).await,
         Command::Images(arguments) => images::images(&world, &arguments).await,
         Command::Port(arguments) => port::port(&world, &arguments).await,
         Command::Top(Services { services }) => top::top(&world, &services).await,

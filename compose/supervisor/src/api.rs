@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod builds;
+mod files;
 mod images;
 pub mod messages;
 mod networks;
@@ -65,6 +66,11 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/containers/{id}/start", post(streams::start))
         .route("/v1/containers/{id}/removed", post(removed))
         .route("/v1/containers/{id}/processes", get(system::processes))
+        .route("/v1/containers/{id}/files/look", post(files::look))
+        .route("/v1/containers/{id}/files/read", post(files::read))
+        .route("/v1/containers/{id}/files/write", post(files::write).layer(DefaultBodyLimit::disable()))
+        .route("/v1/containers/{id}/export", post(files::export))
+        .route("/v1/containers/{id}/commit", post(files::commit))
         .route("/v1/images", get(images::list))
         .route("/v1/images/load", post(images::load).layer(DefaultBodyLimit::disable()))
         .route("/v1/images/save", post(images::save))

@@ -38,3 +38,9 @@ pub use rcompose_engine::image::{RegistryConfig, RegistryError, log_in, log_out}
 pub use rcompose_engine::{frame, parse_size};
 pub use role::main;
 pub use settings::Settings;
+
+/// Archives of trees, for the side of a copy that is on the host.
+pub mod files {
+    pub use rcompose_engine::beneath::Root;
+    pub use rcompose_engine::image::{ExtractError, Ownership, TreePart, extract, write_part};
+}

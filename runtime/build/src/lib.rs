@@ -15,6 +15,7 @@ mod archive;
 mod build;
 mod builder;
 mod cache;
+mod change;
 mod command;
 mod copy;
 pub mod dockerfile;
@@ -38,6 +39,7 @@ mod usage;
 mod values;
 
 pub use builder::{Builder, Built};
+pub use change::changed;
 pub use error::{BuildError, PullFailure, StepError};
 pub use event::{BuildEvent, Excerpt};
 pub use request::{

@@ -1,6 +1,7 @@
 //! The engine.
 
 mod adopt;
+mod commit;
 mod connect;
 mod create;
 mod effect;
@@ -27,6 +28,7 @@ use rcompose_image::Store as Images;
 use rcompose_network::Networks;
 use rcompose_volume::Store as Volumes;
 
+pub use commit::Commit;
 pub use exec::ExecRequest;
 pub use host::Host;
 pub use step::{BuildSession, Step, StepHandle, StepRequest};

@@ -22,6 +22,9 @@ use crate::level::Level;
 
 pub use extract::{ExtractError, Ownership, extract};
 
+/// Bytes of a file that are read at a time.
+const CHUNK: usize = 256 * 1024;
+
 /// Writes everything below a directory, without following links; `None` is empty.
 ///
 /// # Errors
@@ -153,7 +156,10 @@ impl<W: Write> Writing<W> {
         }
         let size = u64::try_from(about.st_size).unwrap_or(0);
         let attributes = attributes(&file);
-        self.entry(tar::EntryType::Regular, path, about, size, &attributes, Exactly { file: File::from(file), left: size })
+        let content = Exactly { file: File::from(file), left: size };
+        // The archive takes it in small pieces.
+        let capacity = usize::try_from(size).unwrap_or(CHUNK).min(CHUNK);
+        self.entry(tar::EntryType::Regular, path, about, size, &attributes, io::BufReader::with_capacity(capacity, content))
     }
 
     fn entry(

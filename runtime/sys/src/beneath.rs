@@ -126,6 +126,15 @@ impl Root {
         read_regular(file, limit).map_err(|errno| Error::new("read", format!("{path:?}"), errno))
     }
 
+    /// The absolute path that a path stands for when its symbolic links are followed, whether or not something is there.
+    ///
+    /// # Errors
+    /// `ELOOP` when there are too many links.
+    pub fn real_path(&self, path: &Path) -> Result<std::path::PathBuf> {
+        let names = self.follow(path)?;
+        Ok(std::iter::once(OsString::from("/")).chain(names).collect())
+    }
+
     /// The names on the way to a path, whether or not it is there, with no symbolic link among them.
     ///
     /// # Errors

@@ -102,15 +102,16 @@ pub struct Writable<'a> {
     pub upper: &'a std::path::Path,
     /// The kernel's own, beside it.
     pub work: &'a std::path::Path,
-    /// `upper` is to be read as a layer afterwards, and a crash may take it.
+    /// A crash may take it.
     pub throwaway: bool,
 }
 
 impl Writable<'_> {
     /// Options of the overlay, some of which have no value. With these everything in an upper directory is a file, a whiteout or
-    /// an opaque directory, and nothing is synchronised.
+    /// an opaque directory, so that it can become a layer; what may be lost is not synchronised.
     pub fn options(&self) -> &'static [(&'static str, &'static str)] {
-        if self.throwaway { &[("redirect_dir", "off"), ("metacopy", "off"), ("volatile", "")] } else { &[] }
+        let options = &[("redirect_dir", "off"), ("metacopy", "off"), ("volatile", "")];
+        if self.throwaway { options } else { &options[..2] }
     }
 }
 

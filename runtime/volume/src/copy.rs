@@ -11,7 +11,9 @@ use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timestamps, Ui
 use rustix::io::Errno;
 
 /// Copies what is in `source`, and its own owner, mode and attributes, to `target`, an empty directory.
-pub(crate) fn tree(source: &OwnedFd, target: &Root) -> Result<()> {
+///
+/// `has` says which extended attributes are copied.
+pub fn copy_tree(source: &OwnedFd, target: &Root, has: fn(&[u8]) -> bool) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let open = |of: &dyn Fn() -> rustix::io::Result<OwnedFd>| of().during("openat", || "\".\"".to_owned());
     let from = open(&|| rustix::fs::openat(source, ".", flags, Mode::empty()))?;
@@ -21,13 +23,13 @@ pub(crate) fn tree(source: &OwnedFd, target: &Root) -> Result<()> {
     while let Some(level) = levels.last_mut() {
         match level.next()? {
             Some(name) => {
-                let below = entry(level, &name, target, &mut links)?;
+                let below = entry(level, &name, target, &mut links, has)?;
                 levels.extend(below);
             }
             None => {
                 // After everything in it, so that its times and a mode without write permission stay.
                 let done = levels.pop().expect("the level that has just been looked at");
-                describe(&done.from, &done.to)?;
+                describe(&done.from, &done.to, has)?;
             }
         }
     }
@@ -60,7 +62,13 @@ impl Level {
 }
 
 /// Copies one entry; a directory comes back to be gone into.
-fn entry(level: &Level, name: &CString, root: &Root, links: &mut BTreeMap<(u64, u64), String>) -> Result<Option<Level>> {
+fn entry(
+    level: &Level,
+    name: &CString,
+    root: &Root,
+    links: &mut BTreeMap<(u64, u64), String>,
+    has: fn(&[u8]) -> bool,
+) -> Result<Option<Level>> {
     let about = rustix::fs::statat(&level.from, name, AtFlags::SYMLINK_NOFOLLOW).during("fstatat", || format!("{name:?}"))?;
     let path = format!("{}/{}", level.path, name.to_string_lossy());
     let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -85,7 +93,7 @@ fn entry(level: &Level, name: &CString, root: &Root, links: &mut BTreeMap<(u64, 
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let to = rustix::fs::openat(&level.to, name, flags, Mode::from_raw_mode(0o600)).during("openat", || path.clone())?;
             content(&from, &to, &path)?;
-            describe(&from, &to)?;
+            describe(&from, &to, has)?;
             links.insert((about.st_dev, about.st_ino), path);
         }
         FileType::Symlink => {
@@ -120,10 +128,10 @@ fn own(directory: &OwnedFd, name: &CString, about: &Stat) -> Result<()> {
 }
 
 /// Owner, attributes, mode and times, in this order: each would undo the ones after it.
-pub(crate) fn describe(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
+pub(crate) fn describe(from: &OwnedFd, to: &OwnedFd, has: fn(&[u8]) -> bool) -> Result<()> {
     let about = rustix::fs::fstat(from).during("fstat", String::new)?;
     rustix::fs::fchown(to, Some(Uid::from_raw(about.st_uid)), Some(Gid::from_raw(about.st_gid))).during("fchown", String::new)?;
-    attributes(from, to);
+    attributes(from, to, has);
     rustix::fs::fchmod(to, Mode::from_raw_mode(about.st_mode & 0o7777)).during("fchmod", String::new)?;
     let time = |seconds, nanoseconds: u64| rustix::fs::Timespec { tv_sec: seconds, tv_nsec: nanoseconds.cast_signed() };
     let times = Timestamps {
@@ -133,12 +141,17 @@ pub(crate) fn describe(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
     rustix::fs::futimens(to, &times).during("futimens", String::new)
 }
 
-/// Attributes of users and file capabilities; what the file system cannot hold is left out.
-fn attributes(from: impl AsFd, to: impl AsFd) {
+/// Attributes of users and file capabilities.
+pub(crate) fn belongs_to_file(name: &[u8]) -> bool {
+    name.starts_with(b"user.") || name == b"security.capability"
+}
+
+/// What the file system cannot hold is left out.
+fn attributes(from: impl AsFd, to: impl AsFd, has: fn(&[u8]) -> bool) {
     let mut names = vec![0_u8; 64 * 1024];
     let Ok(length) = rustix::fs::flistxattr(&from, &mut names[..]) else { return };
     for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        if !name.starts_with(b"user.") && name != b"security.capability" {
+        if !has(name) {
             continue;
         }
         let mut value = vec![0_u8; 64 * 1024];

@@ -16,7 +16,7 @@ use crate::store::io;
 pub(crate) fn copy_in(folder: &Path, source: &OwnedFd) -> Result<()> {
     let fill = folder.join(format!("fill-{}", atomic::random_hex(8)?));
     std::fs::create_dir(&fill).map_err(|error| io("mkdir", &fill, &error))?;
-    if let Err(error) = Root::open(&fill).and_then(|target| copy::tree(source, &target)) {
+    if let Err(error) = Root::open(&fill).and_then(|target| copy::copy_tree(source, &target, copy::belongs_to_file)) {
         // The sweep at the next start takes what is left.
         let _ = atomic::remove_tree(&fill);
         return Err(error);
@@ -51,7 +51,7 @@ fn move_in(folder: &Path) -> Result<()> {
             Err(errno) => return Err(rcompose_sys::Error::new("renameat2", format!("{name:?}"), errno)),
         }
     }
-    copy::describe(&from, &to)?;
+    copy::describe(&from, &to, copy::belongs_to_file)?;
     atomic::remove_tree(&folder.join("full"))?;
     atomic::sync_directory(folder)
 }

@@ -6,6 +6,7 @@ mod options;
 mod size;
 mod store;
 
+pub use copy::copy_tree;
 pub use options::InvalidOptions;
 pub use size::tree_size;
 pub use store::{Store, Volume, VolumeError, VolumeSpec};

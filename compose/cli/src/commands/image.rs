@@ -7,6 +7,7 @@ use rcompose_supervisor::client::Client;
 use rcompose_supervisor::messages::{ImageSummary, ImportRequest, Named, PruneRequest, Removed, SaveRequest, TagRequest};
 use serde_json::{Value, json};
 
+use super::archive::{Archive, save};
 use super::filter::Filters;
 use super::transfer::{Way, transfer};
 use super::{change_nothing_in_dry_runs, go_on_after, inspect, or_interrupted, show_removed};
@@ -16,8 +17,12 @@ use crate::exit::Exit;
 use crate::output::words::{ago_text, bytes, short_id};
 use crate::output::{self, Format, Listing, Row};
 use crate::settings::World;
-use archive::{import, import_docker, load, save};
+use archive::{import, import_docker, load};
 use history::history;
+
+fn archive_of(images: &str) -> Archive<'_> {
+    Archive { of: images, hint: Some("pull or load the image again") }
+}
 
 pub(crate) async fn image(world: &World, command: Image) -> Result<Exit, CommandError> {
     let looks = matches!(command, Image::Ls { .. } | Image::Inspect(_) | Image::History { .. });
@@ -30,11 +35,11 @@ pub(crate) async fn image(world: &World, command: Image) -> Result<Exit, Command
         Image::Save { images, output, format } => {
             let request = SaveRequest { names: images, oci: format == ArchiveFormat::OciArchive };
             let what = request.names.join(", ");
-            or_interrupted(save(client, "/v1/images/save", &request, &what, output.as_deref())).await
+            or_interrupted(save(client, "/v1/images/save", &request, archive_of(&what), output.as_deref())).await
         }
         Image::Export { image, output } => {
             let request = Named { name: image.clone(), force: false };
-            or_interrupted(save(client, "/v1/images/export", &request, &image, output.as_deref())).await
+            or_interrupted(save(client, "/v1/images/export", &request, archive_of(&image), output.as_deref())).await
         }
         Image::Import { file, reference, message, platform } => {
             let request = ImportRequest { reference: reference.unwrap_or_default(), message, platform };

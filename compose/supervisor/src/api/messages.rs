@@ -5,6 +5,7 @@
 mod artifact;
 mod card;
 mod event;
+mod files;
 mod store;
 pub(crate) mod sync;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use artifact::{ArtifactFile, ArtifactRole, StackArtifact};
 pub use card::{ExitReport, FailureCard, ProbeReport};
 pub use event::{ContainerEvent, EventsRequest, Happening, Why};
+pub use files::{CommitRequest, FileKind, FileRequest, FileSummary};
 pub use store::{
     CheckRequest, CheckedImage, Created, DiskUsage, DockerImport, HistoryStep, ImageSummary, ImportRequest, LoadedImage,
     LocalFile, Named, ProcessSummary, ProjectUsage, PruneRequest, Removed, ResourceSummary, SaveRequest, SystemInfo, TagRequest,

@@ -11,7 +11,7 @@
 //! another, and what is written to the old one may be lost.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use rcompose_container::init::{StartError, attach_all};
@@ -83,11 +83,6 @@ impl Engine {
         };
         let tree = self.assemble(&entry.paths, &view, base, &bundle::image_mounts(&view)).doing(doing)?;
         Ok(Tree { root: Root::from_fd(tree), namespace: None })
-    }
-
-    /// The upper directory of a container: what it has changed of its image.
-    pub fn upper(&self, id: &str) -> Result<PathBuf, EngineError> {
-        Ok(self.entry(id)?.paths.directory.join("upper"))
     }
 
     /// Puts the files of a container together that does not run; the caller holds its transition.

@@ -4,7 +4,7 @@
 //! ever merged with a directory. Names that go up are refused.
 
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -14,6 +14,7 @@ use rcompose_sys::beneath::{Attributes, Root, describe, file_type, proc_path};
 use rustix::fs::{FileType, Mode, OFlags, XattrFlags, makedev};
 use rustix::io::Errno;
 
+use super::CHUNK;
 use crate::attributes;
 
 /// To whom belongs what is written.
@@ -173,18 +174,15 @@ fn check_place(root: &Root, path: &Path, comes: &'static str) -> Result<(), Extr
     Err(ExtractError::Clash { path: path.to_owned(), there, comes })
 }
 
-fn file(
-    entry: &mut tar::Entry<'_, impl Read>,
-    root: &Root,
-    path: &Path,
-    attributes: &Attributes,
-) -> Result<(), ExtractError> {
+fn file(entry: &mut tar::Entry<'_, impl Read>, root: &Root, path: &Path, attributes: &Attributes) -> Result<(), ExtractError> {
     let mut new = root.new_file(path).map_err(|error| failed(path, error))?;
-    // Which of the two sides failed is told by what the reader has to say.
-    io::copy(entry, new.file()).map_err(|error| match error.raw_os_error() {
-        Some(_) => failed(path, error),
-        None => ExtractError::Read(error),
-    })?;
+    let mut buffer = vec![0; CHUNK.min(usize::try_from(entry.size()).unwrap_or(CHUNK)).max(1)];
+    loop {
+        match entry.read(&mut buffer).map_err(ExtractError::Read)? {
+            0 => break,
+            count => new.file().write_all(&buffer[..count]).map_err(|error| failed(path, error))?,
+        }
+    }
     let handle = new.file().try_clone().map_err(|error| failed(path, error))?;
     new.finish(attributes).map_err(|error| failed(path, error))?;
     // After the owner, whose change takes capabilities away.
@@ -258,7 +256,10 @@ mod tests {
         let about = std::fs::metadata(into.join("a/file")).unwrap();
         assert_eq!((about.nlink(), about.mode() & 0o7777), (2, 0o4755));
         assert_eq!(std::fs::read_link(into.join("link")).unwrap(), Path::new("/etc/passwd"));
-        assert_eq!(std::fs::metadata(into.join("a")).unwrap().mtime(), std::fs::metadata(from.path().join("tree/a")).unwrap().mtime());
+        assert_eq!(
+            std::fs::metadata(into.join("a")).unwrap().mtime(),
+            std::fs::metadata(from.path().join("tree/a")).unwrap().mtime()
+        );
         let given = Ownership::Given { uid: about.uid(), gid: about.gid() };
         extract(archive(from.path(), ".").as_slice(), &root, Path::new("/into"), given).unwrap();
         assert_eq!(std::fs::metadata(to.path().join("into/a/file")).unwrap().mode() & 0o7777, 0o755);
