@@ -97,6 +97,23 @@ fn the_supervisor_goes_when_nothing_is_left_to_do() {
 }
 
 #[test]
+fn nothing_that_the_caller_has_open_is_held_by_what_goes_on() {
+    let place = scratch("services: {a: {image: 'rootfs:/', init: true, command: [sleep, '1000']}}");
+    let program = place.command_of(&["-p", "x", "up", "-d"]);
+    let words = std::iter::once(program.get_program()).chain(program.get_args());
+    let mut shell = std::process::Command::new("sh");
+    // What `flock LOCK COMMAND` does, and a script with a pipe at a high number.
+    shell.args(["-c", "exec 7>lock; flock 7; exec \"$@\"", "sh"]).args(words).current_dir(place.project());
+    shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert!(shell.status().unwrap().success());
+    place.run(&["-p", "x", "exec", "-T", "a", "true"]).success();
+    let lock = std::fs::File::open(place.project().join("lock")).unwrap();
+    assert!(lock.try_lock().is_ok(), "somebody still has it");
+    place.run(&["-p", "x", "down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
 fn a_stop_goes_on_where_a_killed_supervisor_left_it() {
     let place = scratch(
         "services: {a: {image: 'rootfs:/', restart: always, command: [sh, -c, \"trap 'echo told' TERM; echo up; while :; do sleep 0.1; done\"]}}",

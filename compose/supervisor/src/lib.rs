@@ -36,7 +36,7 @@ pub use api::messages;
 pub use rcompose_build as builder;
 pub use rcompose_engine::image::{RegistryConfig, RegistryError, log_in, log_out};
 pub use rcompose_engine::{frame, parse_size};
-pub use role::main;
+pub use role::{leave_starter, main};
 pub use settings::Settings;
 
 /// Archives of trees, for the side of a copy that is on the host.

@@ -14,6 +14,15 @@ use crate::supervisor::Supervisor;
 /// With nothing to keep and nobody asking, it ends after so long.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// Parts with whoever started this process, before anything is opened: the signals of their terminal are not for it, and a lock or
+/// a pipe that they have open must not be held for as long as containers run.
+pub fn leave_starter() {
+    // It leads a session already.
+    let _ = rustix::process::setsid();
+    // A kernel that cannot tell what is open leaves it open.
+    let _ = rcompose_engine::close_descriptors_from(3);
+}
+
 /// Runs until nothing is left to do, or a signal says so. Containers go on.
 pub fn main(settings: &Settings) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -27,5 +27,6 @@ pub use rcompose_image as image;
 pub use rcompose_network as network;
 pub use rcompose_sys::atomic::{random_hex, sync_file, write_file_relaxed as write_file};
 pub use rcompose_sys::beneath;
+pub use rcompose_sys::exec::close_from as close_descriptors_from;
 pub use rcompose_sys::process::{boot_id, parse_signal, trim_memory};
 pub use rcompose_volume as volume;

@@ -18,8 +18,7 @@ pub(crate) fn main() -> ExitCode {
         output::tell("error: the supervisor is started by the commands that need it\n");
         return Exit::Failure.into();
     };
-    // Out of the session of whoever started it: their terminal's signals are not for it.
-    let _ = rustix::process::setsid();
+    rcompose_supervisor::leave_starter();
     log_to_file(&settings);
     rcompose_supervisor::main(&settings)
 }
