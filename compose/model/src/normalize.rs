@@ -189,7 +189,8 @@ fn names(tree: &mut Node, project: &str) {
             }
             let external = resource.get("external").and_then(Node::text).is_some_and(|text| text.eq_ignore_ascii_case("true"));
             let name = if external { key.name.clone() } else { format!("{project}_{}", key.name) };
-            if resource.get("name").is_none_or(Node::is_null) {
+            // COMPAT: docker compose keeps an empty name, which nothing can have.
+            if resource.get("name").and_then(Node::text).is_none_or(str::is_empty) {
                 resource.set("name", Node::text_at(name, &key.spot));
             }
         }

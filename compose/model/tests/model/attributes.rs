@@ -451,6 +451,8 @@ fn what_is_shared_between_services() {
             ("volumes: {v: }", r#"{"v":{"name":"p_v"}}"#),
             ("volumes: {v: {external: true}}", r#"{"v":{"name":"v","external":true}}"#),
             ("volumes: {v: {external: {name: w}}}", r#"{"v":{"name":"w","external":true}}"#),
+            ("volumes: {v: {external: {name: ''}}}", r#"{"v":{"name":"v","external":true}}"#),
+            ("volumes: {v: {name: ''}}", r#"{"v":{"name":"p_v"}}"#),
             (
                 "volumes: {v: {driver: local, driver_opts: {type: none, o: bind, device: ./d}, labels: [a=1]}}",
                 r#"{"v":{"name":"p_v","driver":"local","driver_opts":{"device":"/p/d","o":"bind","type":"none"},"labels":{"a":"1"}}}"#,
