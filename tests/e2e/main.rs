@@ -12,6 +12,7 @@ mod image;
 mod life;
 mod lists;
 mod lock;
+mod looking;
 mod mishaps;
 mod network;
 mod registry;

@@ -24,9 +24,9 @@ pub(crate) use lists::{Images, Logs, Ls, Port, Ps, Version};
 pub(crate) use lock::{Lock, Locking};
 pub(crate) use login::{Login, Logout};
 pub(crate) use run::{Pull, PullWhen, Push, Run};
-pub(crate) use stack::{Create, Down, Up};
+pub(crate) use stack::{Create, Down, Scale, Up};
 pub(crate) use store::{ArchiveFormat, CreateNetwork, CreateVolume, Image, List, Network, Remove, System, Volume};
-pub(crate) use watching::{Events, Plan, Why};
+pub(crate) use watching::{Attach, Events, Plan, Stats, Volumes, Wait, Why};
 
 /// Runs Compose stacks with its own container runtime.
 #[derive(Debug, Parser)]
@@ -136,12 +136,20 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Show why the containers of a service were created, started or stopped
     Why(Why),
+    /// Change how many containers services have
+    Scale(Scale),
     /// List containers
     Ps(Ps),
     /// Show output of containers
     Logs(Logs),
     /// Show what happens to containers, as it happens
     Events(Events),
+    /// Show what containers use
+    Stats(Stats),
+    /// Connect this terminal to a container's first process
+    Attach(Attach),
+    /// Wait until containers have ended
+    Wait(Wait),
     /// Run a command in a running container
     Exec(Exec),
     /// Run one command in a container of its own
@@ -182,6 +190,8 @@ pub(crate) enum Command {
     Port(Port),
     /// Show processes of containers
     Top(Services),
+    /// List volumes of the stack
+    Volumes(Volumes),
     /// List projects
     Ls(Ls),
     /// Show the version

@@ -1,6 +1,7 @@
 //! The commands, a file each where they are more than a question.
 
 mod archive;
+mod attach;
 mod build;
 mod builder;
 mod commit;
@@ -25,6 +26,8 @@ mod process;
 mod ps;
 mod replica;
 mod run;
+mod scale;
+mod stats;
 pub(crate) mod supervisor;
 mod system;
 mod top;
@@ -32,6 +35,8 @@ mod transfer;
 mod up;
 mod version;
 mod volume;
+mod volumes;
+mod wait;
 mod why;
 
 use std::num::NonZeroUsize;
@@ -132,6 +137,11 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
         Command::Ps(arguments) => ps::ps(&world, &arguments).await,
         Command::Logs(arguments) => logs::logs(&world, arguments).await,
         Command::Events(arguments) => events::events(&world, arguments).await,
+        Command::Stats(arguments) => stats::stats(&world, arguments).await,
+        Command::Attach(arguments) => attach::attach(&world, arguments).await,
+        Command::Wait(arguments) => wait::wait(&world, arguments).await,
+        Command::Scale(arguments) => scale::scale(&world, arguments).await,
+        Command::Volumes(arguments) => volumes::volumes(&world, arguments).await,
         Command::Exec(arguments) => exec::exec(&world, arguments).await,
         Command::Run(arguments) => run::run(&world, arguments).await,
         Command::Build(arguments) => build::build(&world, arguments).await,

@@ -114,6 +114,7 @@ fn fill_in_command(command: Option<&mut Command>, environment: &Environment) -> 
             plan.ignore_orphans = ignore;
         }
         Some(Command::Down(down)) => down.remove_orphans |= remove,
+        Some(Command::Kill(kill)) => kill.remove_orphans |= remove,
         _ => {}
     }
     Ok(())

@@ -155,6 +155,13 @@ impl World {
         Ok(Pins { digests: lock.unwrap_or_default().images, strict: self.locked, ..Pins::default() })
     }
 
+    /// What docker's configuration (`~/.docker/config.json`) says of how its user wants things.
+    pub(crate) fn docker_setting(&self, name: &str) -> Option<String> {
+        let text = std::fs::read(self.supervisor.registries.credentials.as_ref()?).ok()?;
+        let settings: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        settings[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
     /// The project's name, and the project where there are files.
     pub(crate) fn name(&self) -> Result<(String, Option<Project>), CommandError> {
         // What was made for a service that a profile switches off now is still the project's.

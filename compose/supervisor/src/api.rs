@@ -27,7 +27,9 @@ use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 
 use crate::execute;
-use crate::messages::{ApplyRequest, EventsRequest, Failure, Hello, LogsRequest, VERSION, Why};
+use crate::messages::{
+    ApplyRequest, EndedContainer, EventsRequest, Failure, Hello, LogsRequest, StatsRequest, VERSION, WaitRequest, Why,
+};
 use crate::supervisor::Supervisor;
 
 pub(crate) use streams::END_TRAILER;
@@ -61,6 +63,8 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/logs", post(logs))
         .route("/v1/sync", post(sync::sync).layer(DefaultBodyLimit::disable()))
         .route("/v1/events", post(events))
+        .route("/v1/stats", post(stats))
+        .route("/v1/wait", post(wait))
         .route("/v1/exec", post(streams::exec))
         .route("/v1/containers/{id}/attach", post(streams::attach))
         .route("/v1/containers/{id}/start", post(streams::start))
@@ -224,6 +228,29 @@ async fn events(State(supervisor): State<Shared>, Json(request): Json<EventsRequ
             tracing::warn!(%error, "events could not be read");
         }
     });
+    streams::lines(receiver)
+}
+
+async fn stats(State(supervisor): State<Shared>, Json(request): Json<StatsRequest>) -> Response {
+    let (sender, receiver) = mpsc::channel(4);
+    supervisor.work.spawn(crate::stats::send(supervisor.clone(), request, sender));
+    streams::lines(receiver)
+}
+
+/// Answers for each container when it has ended.
+async fn wait(State(supervisor): State<Shared>, Json(request): Json<WaitRequest>) -> Response {
+    let (sender, receiver) = mpsc::channel(16);
+    for id in request.containers {
+        let (keeper, sender) = (supervisor.keeper.clone(), sender.clone());
+        supervisor.work.spawn(async move {
+            tokio::select! {
+                // Nobody waits any more.
+                () = sender.closed() => {}
+                // It stays ended: whoever asks again gets the same answer.
+                code = keeper.wait_code(&id) => drop(sender.send(EndedContainer { id, code }).await),
+            }
+        });
+    }
     streams::lines(receiver)
 }
 

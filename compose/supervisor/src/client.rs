@@ -192,6 +192,12 @@ impl Client {
         self.upgrade(&format!("/v1/containers/{id}/start?detached={detached}&remove={remove}"), &[]).await
     }
 
+    /// Connects to the first process of a running container; frames go over the stream.
+    pub async fn attach(&mut self, id: &str) -> Result<Frames, ClientError> {
+        let stream = self.upgrade(&format!("/v1/containers/{id}/attach"), &[]).await?;
+        stream.ok_or_else(|| connection("the supervisor gave no stream"))
+    }
+
     async fn upgrade(&mut self, path: &str, headers: &[(&str, String)]) -> Result<Option<Frames>, ClientError> {
         let upgrade = [("connection", "upgrade".to_owned()), ("upgrade", "rcompose-frames".to_owned())];
         let body = Full::new(Bytes::new()).map_err(|never| match never {}).boxed();

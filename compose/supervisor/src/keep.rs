@@ -333,6 +333,17 @@ impl Keeper {
         }
     }
 
+    /// Waits until a container has ended for good; gives its status, which nobody knows of one that was never started.
+    pub(crate) async fn wait_code(&self, id: &str) -> i32 {
+        let Some(mut changes) = self.subscribe(id) else { return UNKNOWN };
+        // The sender goes only with the container, whose last word stays.
+        let _ = changes.wait_for(Status::has_ended).await;
+        match changes.borrow().phase {
+            Phase::Exited { code } => code,
+            Phase::Running | Phase::Paused | Phase::Restarting => UNKNOWN,
+        }
+    }
+
     /// Waits until a container is gone, which one that goes at its end soon is.
     pub(crate) async fn wait_removed(&self, id: &str) {
         if let Some(mut changes) = self.subscribe(id) {

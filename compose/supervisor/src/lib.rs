@@ -8,6 +8,7 @@
 //! service    the machine of a container: pure     restart    when it is started again
 //! health     whether it works                     docker     another engine's images
 //! build      images that services are built to   events     what happens to containers, kept and told
+//! stats      what containers use
 //! lock       the digests that a stack's images are pinned to
 //! card       why a service failed, as far as can be seen
 //! ```
@@ -29,6 +30,7 @@ pub mod restart;
 mod role;
 mod service;
 mod settings;
+mod stats;
 mod supervisor;
 mod translate;
 

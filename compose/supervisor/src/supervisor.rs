@@ -246,6 +246,8 @@ impl Supervisor {
             volumes: spec.mounts.iter().filter_map(volume_name).collect(),
             labels: spec.labels.clone(),
             failure: record.failure.as_ref().map(|(_, text)| text.clone()),
+            tty: spec.tty,
+            stdin_open: spec.stdin_open,
             id,
         }
     }

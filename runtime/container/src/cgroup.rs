@@ -55,7 +55,7 @@ struct Directory {
 }
 
 /// Controllers that every container has: limits, statistics, freezing and killing need them.
-const ALWAYS: [&str; 6] = ["cpu", "cpuacct", "memory", "devices", "freezer", "pids"];
+const ALWAYS: [&str; 7] = ["cpu", "cpuacct", "memory", "devices", "freezer", "pids", "blkio"];
 
 impl Cgroup {
     /// Makes the cgroup at `path` with its limits; it has no process yet.

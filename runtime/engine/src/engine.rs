@@ -31,6 +31,7 @@ use rcompose_volume::Store as Volumes;
 pub use commit::Commit;
 pub use exec::ExecRequest;
 pub use host::Host;
+pub use life::Figures;
 pub use step::{BuildSession, Step, StepHandle, StepRequest};
 pub use sync::{FileIdentity, SyncFailure, SyncPiece};
 pub use tree::Tree;

@@ -14,8 +14,8 @@ mod size;
 
 pub use container::ContainerSpec;
 pub use engine::{
-    BuildSession, Commit, Config, Container, Engine, ExecRequest, FileIdentity, Host, PrunedImages, State, Step, StepHandle,
-    StepRequest, SyncFailure, SyncPiece, Tree,
+    BuildSession, Commit, Config, Container, Engine, ExecRequest, Figures, FileIdentity, Host, PrunedImages, State, Step,
+    StepHandle, StepRequest, SyncFailure, SyncPiece, Tree,
 };
 pub use error::EngineError;
 pub use record::Record;

@@ -128,6 +128,15 @@ impl Scratch {
 
     /// Runs the program on a terminal of so many columns, and answers what it asks.
     pub fn run_on_terminal(&self, columns: u16, arguments: &[&str], input: &str) -> Answer {
+        self.with_input(columns, arguments, input, false)
+    }
+
+    /// As [`Scratch::run_on_terminal`], for a program that wants every key: they are pressed when it has said so.
+    pub fn press_on_terminal(&self, columns: u16, arguments: &[&str], keys: &str) -> Answer {
+        self.with_input(columns, arguments, keys, true)
+    }
+
+    fn with_input(&self, columns: u16, arguments: &[&str], input: &str, raw: bool) -> Answer {
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
         grantpt(&master).expect("the terminal is ours");
@@ -140,6 +149,12 @@ impl Scratch {
         let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("the program can be run");
         drop(command);
         let mut master = std::fs::File::from(master);
+        if raw {
+            wait_for("a terminal that passes every key on", || {
+                let modes = rustix::termios::tcgetattr(&master).expect("a terminal has modes").local_modes;
+                (!modes.contains(rustix::termios::LocalModes::ICANON)).then_some(())
+            });
+        }
         master.write_all(input.as_bytes()).expect("a terminal takes input");
         let mut bytes = Vec::new();
         // It ends with an error when nobody has the other side open any more.

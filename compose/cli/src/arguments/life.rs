@@ -67,6 +67,9 @@ pub(crate) struct Kill {
     /// Signal
     #[arg(short, long, default_value = "SIGKILL")]
     pub(crate) signal: String,
+    /// Remove containers of services that are gone from the files
+    #[arg(long)]
+    pub(crate) remove_orphans: bool,
 }
 
 #[derive(Debug, Args)]

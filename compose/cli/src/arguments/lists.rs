@@ -15,9 +15,9 @@ pub(crate) struct Ps {
     /// Only names of services
     #[arg(long = "services")]
     pub(crate) names: bool,
-    /// `table`, `json`, or a template
-    #[arg(long, default_value = "table", value_name = "FORMAT")]
-    pub(crate) format: String,
+    /// `table`, `json`, or a template; what `psFormat` of docker's configuration says, or `table`
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
     /// Only what fits: `status=STATE`
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) filter: Vec<String>,

@@ -147,3 +147,13 @@ pub(crate) struct Down {
     #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub(crate) timeout: Option<i64>,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct Scale {
+    /// How many containers a service is to have
+    #[arg(required = true, value_name = "SERVICE=N")]
+    pub(crate) counts: Vec<String>,
+    /// Leave dependencies alone
+    #[arg(long)]
+    pub(crate) no_deps: bool,
+}

@@ -1,6 +1,6 @@
 //! Arguments of commands that look at what containers do.
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
 #[derive(Debug, Args)]
 pub(crate) struct Events {
@@ -60,4 +60,61 @@ pub(crate) struct Why {
     /// `text` or `json`
     #[arg(long, default_value = "text", value_parser = ["text", "json"])]
     pub(crate) format: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    /// Only of containers of these services
+    pub(crate) services: Vec<String>,
+    /// Also those that do not run
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// `table`, `json`, or a template
+    #[arg(long, default_value = "table", value_name = "FORMAT")]
+    pub(crate) format: String,
+    /// Only once, not until Ctrl-C
+    #[arg(long)]
+    pub(crate) no_stream: bool,
+    /// Whole ids
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    pub(crate) service: String,
+    /// Replica; the first that runs if not given
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub(crate) index: u32,
+    /// Keys that leave the container to itself; what `detachKeys` of docker's configuration says, or `ctrl-p,ctrl-q`
+    #[arg(long, value_name = "KEYS")]
+    pub(crate) detach_keys: Option<String>,
+    /// Send no input
+    #[arg(long)]
+    pub(crate) no_stdin: bool,
+    /// Pass signals on to the container; `=false` lets them end this program
+    #[arg(long, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = true,
+          default_missing_value = "true")]
+    pub(crate) sig_proxy: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
+    #[arg(required = true)]
+    pub(crate) services: Vec<String>,
+    /// Take the whole stack down when the first container has ended
+    #[arg(long)]
+    pub(crate) down_project: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Volumes {
+    /// Only those that containers of these services mount
+    pub(crate) services: Vec<String>,
+    /// `table`, `json`, or a template
+    #[arg(long, default_value = "table", value_name = "FORMAT")]
+    pub(crate) format: String,
+    /// Only names
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }

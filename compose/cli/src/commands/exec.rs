@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use rcompose_supervisor::client::{Client, ClientError};
 use rcompose_supervisor::messages::ExecMessage;
 
-use super::process::{self, Signals};
+use super::process::{self, Carry, Outcome, Signals};
 use crate::arguments::Exec;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -35,7 +35,10 @@ pub(crate) async fn exec(world: &World, arguments: Exec) -> Result<Exit, Command
     let mut client = Client::connect(&world.supervisor).await?;
     match client.exec(&message).await {
         Ok(None) => Ok(Exit::Success),
-        Ok(Some(stream)) => process::carry(stream, tty, Signals::End).await.map(Exit::Status),
+        Ok(Some(stream)) => match process::carry(stream, Carry::own(tty, Signals::End)).await? {
+            Outcome::Ended(code) => Ok(Exit::Status(code)),
+            Outcome::Detached => Ok(Exit::Success),
+        },
         Err(error @ ClientError::NotStarted { code, .. }) => {
             output::tell(&CommandError::from(error).render());
             Ok(Exit::Status(code))

@@ -1,5 +1,7 @@
 //! What is done to containers as they are: start, stop, restart, kill, pause, unpause, remove.
 
+use std::collections::BTreeSet;
+
 use rcompose_model::Project;
 use rcompose_supervisor::client::Client;
 use rcompose_supervisor::messages::{Action, ContainerSummary, LifecycleVerb};
@@ -33,13 +35,35 @@ pub(super) fn check_names(project: &Project, services: &[String]) -> Result<(), 
     }
 }
 
-pub(super) async fn kill(world: &World, arguments: Kill) -> Result<Exit, CommandError> {
-    let alive = chosen(world, &arguments.services, ps::is_alive).await?;
+/// Containers of services that are gone from the files are left alone, or taken away.
+pub(super) async fn kill(world: &World, mut arguments: Kill) -> Result<Exit, CommandError> {
+    let (_, project) = world.name()?;
+    let is_known = |service: &String| {
+        project.as_ref().is_none_or(|it| it.services.contains_key(service) || it.disabled_services.contains(service))
+    };
+    let all = arguments.services.is_empty();
+    let orphans = chosen(world, &[], |it| all && !is_known(&it.service)).await?;
+    let alive = chosen(world, &arguments.services, |it| ps::is_alive(it) && is_known(&it.service)).await?;
+    if all {
+        arguments.services = services_of(&alive);
+    }
     if alive.is_empty() {
         output::tell("No container to kill\n");
-        return Ok(Exit::Success);
+    } else {
+        lifecycle(world, "kill", arguments.services, LifecycleVerb::Kill { signal: arguments.signal }, None).await?;
     }
-    lifecycle(world, "kill", arguments.services, LifecycleVerb::Kill { signal: arguments.signal }, None).await
+    if arguments.remove_orphans && !orphans.is_empty() {
+        let (name, project) = world.name()?;
+        let what = LifecycleVerb::Remove { stop: true, volumes: false };
+        let action = Action::Lifecycle { services: services_of(&orphans), what, timeout: Some(0) };
+        or_interrupted(apply(world, "kill", &name, project, action)).await?;
+    }
+    Ok(Exit::Success)
+}
+
+fn services_of(containers: &[ContainerSummary]) -> Vec<String> {
+    let services: BTreeSet<&String> = containers.iter().map(|it| &it.service).collect();
+    services.into_iter().cloned().collect()
 }
 
 pub(super) async fn remove(world: &World, arguments: Rm) -> Result<Exit, CommandError> {
@@ -49,19 +73,20 @@ pub(super) async fn remove(world: &World, arguments: Rm) -> Result<Exit, Command
         return Ok(Exit::Success);
     }
     let asks = !arguments.force && !world.global.dry_run;
-    if asks && !output::confirmed(&format!("Going to remove {}", going.join(", ")))? {
+    let names: Vec<&str> = going.iter().map(|it| it.name.as_str()).collect();
+    if asks && !output::confirmed(&format!("Going to remove {}", names.join(", ")))? {
         return Ok(Exit::Success);
     }
     let what = LifecycleVerb::Remove { stop: arguments.stop, volumes: arguments.volumes };
     lifecycle(world, "rm", arguments.services, what, None).await
 }
 
-/// Names of the containers of services, of all services if none is named, that are as they should be.
+/// The containers of services, of all services if none is named, that are as they should be.
 async fn chosen(
     world: &World,
     services: &[String],
     fits: impl Fn(&ContainerSummary) -> bool,
-) -> Result<Vec<String>, CommandError> {
+) -> Result<Vec<ContainerSummary>, CommandError> {
     let (name, project) = world.name()?;
     if let Some(project) = &project {
         check_names(project, services)?;
@@ -69,5 +94,5 @@ async fn chosen(
     let mut client = Client::connect(&world.supervisor).await?;
     let all = ps::containers(&mut client, &name).await?.into_iter();
     let named = all.filter(|it| services.is_empty() || services.contains(&it.service));
-    Ok(named.filter(|it| fits(it)).map(|it| it.name).collect())
+    Ok(named.filter(|it| fits(it)).collect())
 }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::attach::{DetachKeys, Typed};
 use crate::error::CommandError;
 use crate::terminal;
 
@@ -25,19 +26,59 @@ pub(super) enum Signals {
     Forward,
 }
 
-/// Carries input, output, sizes and signals until the process has ended; gives its status.
-pub(super) async fn carry(stream: Frames, tty: bool, signals: Signals) -> Result<i32, CommandError> {
+/// How a process and this program's terminal or pipes are connected.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they do not exclude each other")]
+pub(super) struct Carry {
+    /// The process has a terminal.
+    pub(super) tty: bool,
+    pub(super) signals: Signals,
+    /// Input is read here.
+    pub(super) input: bool,
+    /// It is sent to the process, too.
+    pub(super) sends_input: bool,
+    /// The process's input ends with ours.
+    pub(super) ends_input: bool,
+    /// Keys that leave the process to itself.
+    pub(super) detach: Option<DetachKeys>,
+    /// The process drew its terminal before we came, and is to do it again.
+    pub(super) redraw: bool,
+}
+
+impl Carry {
+    /// For a process that was started for this program.
+    pub(super) fn own(tty: bool, signals: Signals) -> Self {
+        Self { tty, signals, input: true, sends_input: true, ends_input: true, detach: None, redraw: false }
+    }
+}
+
+/// What being connected to a process came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It ended with this status.
+    Ended(i32),
+    /// It goes on without us.
+    Detached,
+}
+
+/// Carries input, output, sizes and signals until the process has ended, or is left to itself.
+pub(super) async fn carry(stream: Frames, mut how: Carry) -> Result<Outcome, CommandError> {
     let lost = |source| CommandError::System { doing: "talk to the process".to_owned(), source };
-    let mode = if tty { terminal::Mode::raw() } else { None };
+    let mode = if how.tty { terminal::Mode::raw() } else { None };
     let (mut from, mut to) = tokio::io::split(stream);
-    let mut keys = read_input();
+    let mut keys = read_input(how.input);
     let mut resized = signal(SignalKind::window_change()).map_err(lost)?;
-    let mut forwarded = if signals == Signals::Forward { Some(Forwarded::listen().map_err(lost)?) } else { None };
-    if let Some(frame) = size().filter(|_| tty) {
+    let mut forwarded = if how.signals == Signals::Forward { Some(Forwarded::listen().map_err(lost)?) } else { None };
+    if let Some(frame) = size().filter(|_| how.tty) {
+        if let (true, Frame::Resize { rows, columns }) = (how.redraw, &frame) {
+            // Another size first: only of a change is a program told.
+            let other = Frame::Resize { rows: *rows, columns: columns.saturating_add(1) };
+            to.write_all(&other.encode()).await.map_err(lost)?;
+        }
         to.write_all(&frame.encode()).await.map_err(lost)?;
     }
     let (mut buffer, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
-    let mut input_open = true;
+    let mut input_open = how.input;
     loop {
         tokio::select! {
             // A read that is given up has taken nothing; a message of a channel stays there.
@@ -50,32 +91,46 @@ pub(super) async fn carry(stream: Frames, tty: bool, signals: Signals) -> Result
                 while let Some(frame) = Frame::take(&mut buffer).map_err(|error| lost(std::io::Error::other(error)))? {
                     if let Some(code) = show(frame)? {
                         drop(mode);
-                        return Ok(code);
+                        return Ok(Outcome::Ended(code));
                     }
                 }
             }
             input = keys.recv(), if input_open => {
-                let frame = match input {
-                    Some(bytes) => Frame::Stdin(bytes),
-                    None => {
-                        input_open = false;
-                        Frame::StdinClosed
-                    }
-                };
-                // A process that has ended takes no more input; how it ended is still to be read.
-                input_open &= to.write_all(&frame.encode()).await.is_ok();
+                let (frame, detached) = how.typed(input);
+                if let Some(frame) = frame {
+                    input_open = frame != Frame::StdinClosed;
+                    // A process that has ended takes no more input; how it ended is still to be read.
+                    input_open &= to.write_all(&frame.encode()).await.is_ok();
+                }
+                if detached {
+                    return Ok(Outcome::Detached);
+                }
             }
             number = next_signal(&mut forwarded) => {
                 // As above.
                 let _ = to.write_all(&Frame::Signal(number).encode()).await;
             }
             _ = resized.recv() => {
-                if let Some(frame) = size().filter(|_| tty) {
+                if let Some(frame) = size().filter(|_| how.tty) {
                     // As above.
                     let _ = to.write_all(&frame.encode()).await;
                 }
             }
         }
+    }
+}
+
+impl Carry {
+    /// What of the input goes to the process, and whether it is left to itself after that.
+    fn typed(&mut self, input: Option<Vec<u8>>) -> (Option<Frame>, bool) {
+        let Some(bytes) = input else { return (Some(Frame::StdinClosed).filter(|_| self.ends_input), false) };
+        let typed = self.detach.as_mut().map(|keys| keys.take(&bytes));
+        let (bytes, detached) = match typed {
+            None => (bytes, false),
+            Some(Typed::Input(bytes)) => (bytes, false),
+            Some(Typed::Detach(bytes)) => (bytes, true),
+        };
+        (Some(Frame::Stdin(bytes)).filter(|_| self.sends_input), detached)
     }
 }
 
@@ -137,9 +192,13 @@ fn show(frame: Frame) -> Result<Option<i32>, CommandError> {
     Ok(None)
 }
 
-/// Standard input on a thread of its own: a terminal cannot be waited for otherwise without changing it for others.
-fn read_input() -> mpsc::Receiver<Vec<u8>> {
+/// Standard input, if it is wanted, on a thread of its own: a terminal cannot be waited for otherwise without changing it for
+/// others.
+fn read_input(wanted: bool) -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel(16);
+    if !wanted {
+        return receiver;
+    }
     std::thread::spawn(move || {
         let mut chunk = vec![0; 16 * 1024];
         while let Ok(count @ 1..) = std::io::stdin().read(&mut chunk) {

@@ -29,7 +29,8 @@ pub(crate) fn is_alive(container: &ContainerSummary) -> bool {
 }
 
 pub(crate) async fn ps(world: &World, arguments: &Ps) -> Result<Exit, CommandError> {
-    let format = Format::parse(&arguments.format)?;
+    let usual = || world.docker_setting("psFormat").unwrap_or_else(|| "table".to_owned());
+    let format = Format::parse(&arguments.format.clone().unwrap_or_else(usual))?;
     let states = states(arguments)?;
     let (name, project) = world.name()?;
     let mut client = Client::connect(&world.supervisor).await?;

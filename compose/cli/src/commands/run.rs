@@ -10,7 +10,8 @@ use rcompose_supervisor::client::Client;
 use rcompose_supervisor::messages::{Action, RunOptions};
 use serde_json::{Map, Value, json};
 
-use super::process::{self, Signals};
+use super::attach::DetachKeys;
+use super::process::{self, Carry, Outcome, Signals};
 use super::up::build_when;
 use super::{apply_shown, build, check_names};
 use crate::arguments::{PullWhen, Run};
@@ -61,7 +62,10 @@ async fn start(world: &World, arguments: &Run, id: &str, tty: bool) -> Result<Ex
         output::print(&format!("{id}\n"))?;
         return Ok(Exit::Success);
     };
-    let code = process::carry(stream, tty, Signals::Forward).await?;
+    // Without a terminal there are no keys, only bytes.
+    let detach = if tty { Some(DetachKeys::asked(world, None)?) } else { None };
+    let outcome = process::carry(stream, Carry { detach, ..Carry::own(tty, Signals::Forward) }).await?;
+    let Outcome::Ended(code) = outcome else { return Ok(Exit::Success) };
     if arguments.rm {
         let mut client = Client::connect(&world.supervisor).await?;
         let _: Value = client.post(&format!("/v1/containers/{id}/removed"), &()).await?;

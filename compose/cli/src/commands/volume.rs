@@ -48,7 +48,12 @@ async fn list(client: &mut Client, arguments: &List) -> Result<Exit, CommandErro
             && filters.fits_labels(&it.inspect["Labels"])
             && filters.fits_dangling(it.users.is_empty())
     });
-    if arguments.quiet {
+    show(&all, &format, arguments.quiet)
+}
+
+/// Shows volumes as `--format` and `-q` say.
+pub(super) fn show(all: &[ResourceSummary], format: &Format, quiet: bool) -> Result<Exit, CommandError> {
+    if quiet {
         all.iter().try_for_each(|it| output::print(&format!("{}\n", it.name)))?;
         return Ok(Exit::Success);
     }
@@ -64,7 +69,7 @@ async fn list(client: &mut Client, arguments: &List) -> Result<Exit, CommandErro
         labels: it.inspect["Labels"].clone(),
     };
     let columns = &[("DRIVER", "Driver"), ("VOLUME NAME", "Name")];
-    Listing::new(columns, all.iter().map(row).collect()).print(&format)?;
+    Listing::new(columns, all.iter().map(row).collect()).print(format)?;
     Ok(Exit::Success)
 }
 

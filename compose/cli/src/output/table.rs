@@ -21,6 +21,11 @@ impl Table {
 
     /// Columns as wide as their widest cell, three spaces apart.
     pub(crate) fn render(&self) -> String {
+        self.render_apart(3)
+    }
+
+    /// As [`Table::render`], so many spaces apart.
+    pub(crate) fn render_apart(&self, spaces: usize) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width =
             |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0);
@@ -30,7 +35,7 @@ impl Table {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
                 line.push_str(cell);
-                line.push_str(&" ".repeat(width - cell.width() + 3));
+                line.push_str(&" ".repeat(width - cell.width() + spaces));
             }
             text.push_str(line.trim_end());
             text.push('\n');

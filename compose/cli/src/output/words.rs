@@ -4,16 +4,21 @@ use jiff::Timestamp;
 
 /// `1.5MB`, in powers of 1000 and at most four digits, as Docker has it.
 pub(crate) fn bytes(count: u64) -> String {
-    scaled(count, 1000, &["B", "kB", "MB", "GB", "TB", "PB"])
+    scaled(count, 1000, &["B", "kB", "MB", "GB", "TB", "PB"], 3)
 }
 
 /// `1.5MiB`, in powers of 1024.
 pub(crate) fn binary_bytes(count: u64) -> String {
-    scaled(count, 1024, &["B", "KiB", "MiB", "GiB", "TiB", "PiB"])
+    scaled(count, 1024, &["B", "KiB", "MiB", "GiB", "TiB", "PiB"], 3)
 }
 
-fn scaled(count: u64, base: u32, units: &[&str]) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "four digits are shown")]
+/// As [`binary_bytes`], with a fourth digit: how memory in use is shown.
+pub(crate) fn memory(count: u64) -> String {
+    scaled(count, 1024, &["B", "KiB", "MiB", "GiB", "TiB", "PiB"], 4)
+}
+
+fn scaled(count: u64, base: u32, units: &[&str], digits: usize) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "few digits are shown")]
     let mut value = count as f64;
     let mut unit = 0;
     while value >= f64::from(base) && unit + 1 < units.len() {
@@ -22,8 +27,9 @@ fn scaled(count: u64, base: u32, units: &[&str]) -> String {
     }
     let decimals = match value {
         _ if unit == 0 => 0,
-        ..10.0 => 2,
-        10.0..100.0 => 1,
+        ..10.0 => digits - 1,
+        10.0..100.0 => digits - 2,
+        100.0..1000.0 => digits - 3,
         _ => 0,
     };
     let text = format!("{value:.decimals$}");
@@ -95,6 +101,8 @@ mod tests {
         check(123_400_000_000, "123GB");
         assert_eq!(binary_bytes(24_684_084 << 10), "23.5GiB");
         assert_eq!(binary_bytes(100 << 20), "100MiB");
+        assert_eq!(memory(24_684_084 << 10), "23.54GiB");
+        assert_eq!((memory(0), memory(1000 << 10), memory(1 << 20)), ("0B".to_owned(), "1000KiB".to_owned(), "1MiB".to_owned()));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod artifact;
 mod card;
 mod event;
 mod files;
+mod look;
 mod store;
 pub(crate) mod sync;
 
@@ -23,6 +24,7 @@ pub use artifact::{ArtifactFile, ArtifactRole, StackArtifact};
 pub use card::{ExitReport, FailureCard, ProbeReport};
 pub use event::{ContainerEvent, EventsRequest, Happening, Why};
 pub use files::{CommitRequest, FileKind, FileRequest, FileSummary};
+pub use look::{ContainerStats, EndedContainer, StatsRequest, WaitRequest};
 pub use store::{
     CheckRequest, CheckedImage, Created, DiskUsage, DockerImport, HistoryStep, ImageSummary, ImportRequest, LoadedImage,
     LocalFile, Named, ProcessSummary, ProjectUsage, PruneRequest, Removed, ResourceSummary, SaveRequest, SystemInfo, TagRequest,
@@ -407,6 +409,12 @@ pub struct ContainerSummary {
     pub labels: BTreeMap<String, String>,
     /// Why it could not be started.
     pub failure: Option<String>,
+    /// Its program has a terminal.
+    #[serde(default)]
+    pub tty: bool,
+    /// Its program takes input.
+    #[serde(default)]
+    pub stdin_open: bool,
 }
 
 /// A published port.

@@ -8,7 +8,19 @@ use rustix::process::Signal;
 
 use super::{Engine, Entry, files, lock, now};
 use crate::EngineError;
+use crate::container::Namespace;
 use crate::error::Doing;
+
+/// What a running container uses at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Processor, memory, processes, block devices.
+    pub cgroup: Stats,
+    /// Bytes that came over its interfaces.
+    pub received: u64,
+    /// Bytes that went over its interfaces.
+    pub sent: u64,
+}
 
 impl Engine {
     /// A descriptor that is readable when a running container has ended.
@@ -81,8 +93,13 @@ impl Engine {
     }
 
     /// What a running container uses now.
-    pub fn stats(&self, id: &str) -> Result<Stats, EngineError> {
-        self.running(id)?.stats().map_err(|source| EngineError::Cgroup { container: id.to_owned(), source })
+    pub fn figures(&self, id: &str) -> Result<Figures, EngineError> {
+        let running = self.running(id)?;
+        let cgroup = running.stats().map_err(|source| EngineError::Cgroup { container: id.to_owned(), source })?;
+        // What goes over the host's own interfaces is not the container's.
+        let own_network = self.get(id)?.record.spec.namespaces.network != Namespace::Host;
+        let (received, sent) = if own_network { traffic(running.pid()) } else { (0, 0) };
+        Ok(Figures { cgroup, received, sent })
     }
 
     /// Opens a stream of frames to a running container.
@@ -94,4 +111,17 @@ impl Engine {
         let entry = self.entry(id)?;
         entry.running().ok_or_else(|| EngineError::NotRunning(entry.record().spec.name))
     }
+}
+
+/// Bytes in and out over all interfaces but the loopback, of the network that a process is on.
+fn traffic(pid: i32) -> (u64, u64) {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/net/dev")).unwrap_or_default();
+    let counters = text.lines().filter_map(|line| line.split_once(':')).filter(|(name, _)| name.trim() != "lo");
+    let mut sums = (0_u64, 0_u64);
+    for (_, columns) in counters {
+        let mut columns = columns.split_ascii_whitespace().map(|column| column.parse::<u64>().unwrap_or(0));
+        sums.0 = sums.0.saturating_add(columns.next().unwrap_or(0));
+        sums.1 = sums.1.saturating_add(columns.nth(7).unwrap_or(0));
+    }
+    sums
 }

@@ -158,7 +158,7 @@ fn signals_pauses_and_commands_reach_a_container() {
     assert_eq!(host.exec(&id, "true").0, 0);
     println!("exec: {:?}", begun.elapsed());
     assert!(!host.engine().processes(&id).unwrap().is_empty());
-    assert!(host.engine().stats(&id).unwrap().pids > 0);
+    assert!(host.engine().figures(&id).unwrap().cgroup.pids > 0);
     host.engine().set_paused(&id, true).unwrap();
     host.engine().set_paused(&id, false).unwrap();
     host.engine().signal(&id, Signal::TERM).unwrap();
