@@ -10,6 +10,7 @@ mod files;
 mod hostile;
 mod image;
 mod life;
+mod line;
 mod lists;
 mod lock;
 mod looking;

@@ -3,6 +3,7 @@
 mod build;
 mod config;
 mod files;
+mod graph;
 mod life;
 mod lists;
 mod lock;
@@ -19,8 +20,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use build::{Build, Builder};
 pub(crate) use config::Config;
 pub(crate) use files::{Commit, Cp, Export};
+pub(crate) use graph::{Graph, GraphFormat, Viz};
 pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Stop};
-pub(crate) use lists::{Images, Logs, Ls, Port, Ps, Version};
+pub(crate) use lists::{Completion, Images, Logs, Ls, Man, Port, Ps, Version};
 pub(crate) use lock::{Lock, Locking};
 pub(crate) use login::{Login, Logout};
 pub(crate) use run::{Pull, PullWhen, Push, Run};
@@ -77,6 +79,21 @@ pub(crate) struct Global {
     /// How problems with the files are shown
     #[arg(long, value_enum, default_value_t = Diagnostics::Text, value_name = "FORMAT", hide_default_value = true)]
     pub(crate) diagnostics: Diagnostics,
+    /// Names with `_` between their parts, as the first docker-compose made them
+    #[arg(long)]
+    pub(crate) compatibility: bool,
+    /// Tell on standard error what is done on the way
+    #[arg(long, hide = true)]
+    pub(crate) verbose: bool,
+    /// `--ansi never`
+    #[arg(long, hide = true, conflicts_with = "ansi")]
+    pub(crate) no_ansi: bool,
+    /// `--project-directory`
+    #[arg(long, hide = true, value_name = "DIR", conflicts_with = "project_directory")]
+    pub(crate) workdir: Option<PathBuf>,
+    /// Registry of stacks (`oci://`) that speaks plain HTTP
+    #[arg(long, hide = true, value_name = "HOST")]
+    pub(crate) insecure_registry: Vec<String>,
     /// Never ask a registry or a repository for anything
     #[arg(long, global = true, env = "RCOMPOSE_OFFLINE", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) offline: bool,
@@ -184,6 +201,11 @@ pub(crate) enum Command {
     /// Check the files and show them merged
     #[command(alias = "convert")]
     Config(Config),
+    /// Show which service waits for which, and how each of them is
+    Graph(Graph),
+    /// Show which service waits for which, as DOT
+    #[command(hide = true)]
+    Viz(Viz),
     /// List images of the stack's containers
     Images(Images),
     /// Show the published address of a container port
@@ -196,6 +218,11 @@ pub(crate) enum Command {
     Ls(Ls),
     /// Show the version
     Version(Version),
+    /// Print a script by which a shell completes words; its first lines say how it is used
+    Completion(Completion),
+    /// Write the manual, a page a command
+    #[command(hide = true)]
+    Man(Man),
     /// Log in to a registry
     Login(Login),
     /// Log out of a registry

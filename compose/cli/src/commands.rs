@@ -5,12 +5,14 @@ mod attach;
 mod build;
 mod builder;
 mod commit;
+mod completion;
 mod config;
 mod cp;
 mod events;
 mod exec;
 mod export;
 mod filter;
+mod graph;
 mod image;
 mod images;
 mod life;
@@ -18,6 +20,7 @@ mod lock;
 mod login;
 mod logs;
 mod ls;
+mod manual;
 mod network;
 mod objects;
 mod plan;
@@ -33,6 +36,7 @@ mod system;
 mod top;
 mod transfer;
 mod up;
+mod usage;
 mod version;
 mod volume;
 mod volumes;
@@ -52,6 +56,7 @@ use rcompose_supervisor::messages::{
 use crate::arguments::{Command, CommandLine, Down, Pull, PullWhen, Push, Restart, Services, Stop};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::legacy::{Called, METADATA};
 use crate::output::{self, Progress};
 use crate::settings::World;
 use life::{check_names, lifecycle};
@@ -61,24 +66,30 @@ use objects::{
 
 /// Reads the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
-    let parsed = CommandLine::command().try_get_matches();
+    completion::answer();
+    let grammar = CommandLine::command();
+    let called = Called::new(std::env::args_os(), &grammar);
+    if called.words.get(1).is_some_and(|word| word == METADATA) {
+        return version::metadata().unwrap_or(Exit::Failure).into();
+    }
+    called.warnings.iter().for_each(|warning| output::warn_text(warning));
+    let grammar = if called.as_docker_compose { grammar.name("docker-compose").bin_name("docker-compose") } else { grammar };
+    let parsed = grammar.try_get_matches_from(&called.words);
     let parsed = parsed.and_then(|given| CommandLine::from_arg_matches(&given).map(|line| (line, given)));
     let (line, given) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => {
-            let fine = !error.use_stderr();
-            // Nobody is left to be told when this fails.
-            let _ = error.print();
-            return if fine { Exit::Success.into() } else { Exit::Failure.into() };
-        }
+        Err(error) => return usage::refuse(&error).into(),
     };
+    if line.global.verbose {
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::TRACE).init();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     crate::terminal::restore_on_panic();
     let problems = output::Problems::asked(&line.global);
     let as_record = line.global.progress == crate::arguments::Progress::Json;
     let result = match runtime {
         Ok(runtime) => {
-            let result = runtime.block_on(run(line, &given));
+            let result = runtime.block_on(run(line, &given, called.as_docker_compose));
             // A terminal that is being read on another thread would hold the end up.
             runtime.shutdown_background();
             result
@@ -99,17 +110,23 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandError> {
+async fn run(mut line: CommandLine, given: &ArgMatches, as_docker_compose: bool) -> Result<Exit, CommandError> {
     if line.version {
-        return version::version(&crate::arguments::Version { format: "pretty".to_owned(), short: false });
+        let arguments = crate::arguments::Version { format: "pretty".to_owned(), short: false };
+        return version::version(&arguments, as_docker_compose);
     }
     if let Some(Command::Version(arguments)) = &line.command {
         // It answers whatever is wrong with the world.
-        return version::version(arguments);
+        return version::version(arguments, as_docker_compose);
     }
     if line.command.is_none() {
         output::print(&CommandLine::command().render_help().to_string())?;
         return Ok(Exit::Success);
+    }
+    match &line.command {
+        Some(Command::Completion(arguments)) => return completion::script(arguments),
+        Some(Command::Man(arguments)) => return manual::write(&arguments.folder),
+        _ => {}
     }
     let world = World::look(&mut line, given)?;
     let Some(command) = line.command else { return Ok(Exit::Success) };
@@ -163,11 +180,14 @@ async fn run(mut line: CommandLine, given: &ArgMatches) -> Result<Exit, CommandE
         Command::Cp(arguments) => cp::cp(&world, &arguments).await,
         Command::Export(arguments) => export::export(&world, &arguments).await,
         Command::Commit(arguments) => commit::commit(&world, arguments).await,
+        Command::Graph(arguments) => graph::graph(&world, &arguments).await,
+        Command::Viz(arguments) => graph::viz(&world, &arguments),
         Command::Images(arguments) => images::images(&world, &arguments).await,
         Command::Port(arguments) => port::port(&world, &arguments).await,
         Command::Top(Services { services }) => top::top(&world, &services).await,
         Command::Ls(arguments) => ls::ls(&world, &arguments).await,
-        Command::Version(arguments) => version::version(&arguments),
+        // They have been answered.
+        Command::Version(_) | Command::Completion(_) | Command::Man(_) => Ok(Exit::Success),
         Command::Builder(command) => builder::builder(&world, command).await,
         Command::Image(command) => image::image(&world, command).await,
         Command::Network(command) => network::network(&world, command).await,
@@ -259,12 +279,15 @@ async fn push(world: &World, arguments: Push) -> Result<Exit, CommandError> {
     or_interrupted(async { work.await.map(|_| Exit::Success) }).await
 }
 
-/// Ctrl-C cancels the command; what it asked for goes on in the supervisor.
+/// Ctrl-C, or being told to end, cancels the command; what it asked for goes on in the supervisor.
 async fn or_interrupted(work: impl Future<Output = Result<Exit, CommandError>>) -> Result<Exit, CommandError> {
+    let failed = |source| CommandError::System { doing: "wait for signals".to_owned(), source };
+    let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(failed)?;
     tokio::select! {
         // An end either way; the supervisor finishes the step that it is in.
         result = work => result,
         _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+        _ = told.recv() => Ok(Exit::Interrupted),
     }
 }
 

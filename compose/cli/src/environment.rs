@@ -10,6 +10,7 @@ use rcompose_model::{HostFiles, read_variables};
 
 use crate::arguments::{Ansi, Command, CommandLine, Global, Progress};
 use crate::error::CommandError;
+use crate::output;
 
 /// The environment, by name.
 pub(crate) type Environment = BTreeMap<String, String>;
@@ -45,7 +46,11 @@ fn files_of_variables(global: &Global, working_dir: &Path, environment: &Environ
     if flag(environment, "COMPOSE_DISABLE_ENV_FILE") == Ok(Some(true)) {
         return Vec::new();
     }
-    let folder = global.project_directory.as_ref().map_or(working_dir.to_owned(), |folder| working_dir.join(folder));
+    let folder = global
+        .project_directory
+        .as_ref()
+        .or(global.workdir.as_ref())
+        .map_or(working_dir.to_owned(), |folder| working_dir.join(folder));
     vec![folder.join(".env")]
 }
 
@@ -62,6 +67,12 @@ pub(crate) fn flag(environment: &Environment, name: &str) -> Result<Option<bool>
 /// Gives flags that were not given the values of their variables, and checks what does not go together.
 pub(crate) fn fill_in(line: &mut CommandLine, given: &ArgMatches, environment: &Environment) -> Result<(), CommandError> {
     fill_in_global(&mut line.global, given, environment).map_err(CommandError::Usage)?;
+    // That of `image import-docker` has.
+    if !matches!(line.command, Some(Command::Image(_))) {
+        for name in ["DOCKER_HOST", "DOCKER_CONTEXT"].iter().filter(|name| names_an_engine(environment, name)) {
+            output::warn_text(&format!("{name} is set and has no effect: containers run on this machine, without Docker"));
+        }
+    }
     fill_in_command(line.command.as_mut(), environment).map_err(CommandError::Usage)
 }
 
@@ -77,12 +88,30 @@ fn fill_in_global(global: &mut Global, given: &ArgMatches, environment: &Environ
         let invalid = |_| format!("invalid COMPOSE_PARALLEL_LIMIT `{text}`: expected an integer");
         global.parallel = text.parse().map_err(invalid)?;
     }
+    global.compatibility |= flag(environment, "COMPOSE_COMPATIBILITY")?.unwrap_or(false);
+    settle_older_flags(global);
     global.status_on_stdout = flag(environment, "COMPOSE_STATUS_STDOUT")?.unwrap_or(false);
     match (global.progress, global.ansi) {
         (Progress::Tty, Ansi::Never) => Err("`--progress tty` cannot be used with `--ansi never`".to_owned()),
         (Progress::Plain, Ansi::Always) => Err("`--progress plain` cannot be used with `--ansi always`".to_owned()),
         _ => Ok(()),
     }
+}
+
+/// Flags that have other names now.
+fn settle_older_flags(global: &mut Global) {
+    if global.no_ansi {
+        output::warn_text("--no-ansi is deprecated, please use --ansi never");
+        global.ansi = Ansi::Never;
+    }
+    if let Some(folder) = global.workdir.take() {
+        output::warn_text("--workdir is deprecated, please use --project-directory");
+        global.project_directory = Some(folder);
+    }
+}
+
+fn names_an_engine(environment: &Environment, name: &str) -> bool {
+    environment.get(name).is_some_and(|value| !value.is_empty() && value != "default")
 }
 
 /// One of several words.

@@ -5,6 +5,7 @@ mod commands;
 mod environment;
 mod error;
 mod exit;
+mod legacy;
 mod output;
 mod remote;
 mod settings;

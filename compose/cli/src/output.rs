@@ -106,5 +106,9 @@ pub(crate) fn warn_text(text: &str) {
 
 /// As logrus writes it: scripts look for it.
 fn warning(text: &str) -> String {
-    if std::io::stderr().is_terminal() { format!("WARN[0000] {text}\n") } else { format!("level=warning msg={text:?}\n") }
+    if std::io::stderr().is_terminal() {
+        return format!("WARN[0000] {text}\n");
+    }
+    let now = jiff::Timestamp::now().round(jiff::Unit::Second).map(|now| now.to_string()).unwrap_or_default();
+    format!("time={now:?} level=warning msg={text:?}\n")
 }

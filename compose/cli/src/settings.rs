@@ -114,7 +114,7 @@ impl World {
         match loaded.project {
             Some(project) => {
                 self.problems.warn(&loaded.diagnostics);
-                Ok(project)
+                Ok(Project { compatibility: self.global.compatibility, ..project })
             }
             None => Err(CommandError::Files(loaded.diagnostics)),
         }
@@ -168,6 +168,7 @@ impl World {
         let request = LoadRequest { all_resources: true, ..self.request(&[]) };
         let loaded = rcompose_model::load(&request, &self.files);
         if let Some(mut project) = loaded.project {
+            project.compatibility = self.global.compatibility;
             // What keeps a stack from coming up does not keep it from being taken away.
             if let Ok(pins) = self.pins(&project) {
                 let _ = lock::pin(&mut project, &pins);

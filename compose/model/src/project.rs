@@ -49,6 +49,9 @@ pub struct Project {
     pub configs: BTreeMap<String, FileObject>,
     /// By key in the file.
     pub secrets: BTreeMap<String, FileObject>,
+    /// Names of containers and images have `_` between their parts, not `-`.
+    #[serde(default)]
+    pub compatibility: bool,
     /// Where each value was written, by path.
     pub origins: Origins,
 }

@@ -111,3 +111,17 @@ pub(crate) struct Version {
     #[arg(long)]
     pub(crate) short: bool,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct Completion {
+    /// Shell
+    #[arg(value_parser = ["bash", "zsh", "fish"])]
+    pub(crate) shell: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Folder, which is there
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: std::path::PathBuf,
+}

@@ -59,7 +59,7 @@ async fn shown(world: &World, arguments: &Config) -> Result<String, CommandError
     } else if arguments.profiles {
         profiles(&model)
     } else if arguments.images {
-        lines(entries(&model.tree, "services").map(|(key, service)| image(&model.name, key, service)))
+        lines(entries(&model.tree, "services").map(|(key, service)| image(world, &model.name, key, service)))
     } else if arguments.environment {
         lines(model.variables.iter().map(|(name, variable)| format!("{name}={}", variable.value)))
     } else if arguments.origin {
@@ -79,7 +79,7 @@ fn load(world: &World, arguments: &Config, no_interpolation: bool) -> Result<Mod
     let request = LoadRequest {
         without: Without {
             interpolation: no_interpolation,
-            normalization: arguments.no_normalize,
+            normalization: arguments.no_normalize || world.global.compatibility,
             path_resolution: arguments.no_path_resolution,
             env_resolution: arguments.no_env_resolution,
             env_files: listing,
@@ -117,9 +117,10 @@ fn profiles(model: &Model) -> String {
     lines(services.flat_map(own).collect::<BTreeSet<String>>().into_iter())
 }
 
-fn image(project: &str, key: &Key, service: &Node) -> String {
+fn image(world: &World, project: &str, key: &Key, service: &Node) -> String {
     match service.get("image").and_then(Node::text).filter(|image| !image.is_empty()) {
         Some(image) => image.to_owned(),
+        None if world.global.compatibility => format!("{project}_{}", key.name),
         None => format!("{project}-{}", key.name),
     }
 }

@@ -171,7 +171,7 @@ async fn make_one_off(
         Ok(slug) => slug,
         Err(error) => return vec![Failure::of(&error)],
     };
-    let name = options.name.clone().unwrap_or_else(|| one_off_name(&project.name, &options.service, &slug));
+    let name = options.name.clone().unwrap_or_else(|| one_off_name(project, &options.service, &slug));
     let wanted = RunOnce {
         service: options.service.clone(),
         one_off: OneOff {
