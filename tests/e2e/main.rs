@@ -16,11 +16,13 @@ mod lock;
 mod looking;
 mod mishaps;
 mod network;
+mod probe;
 mod registry;
 mod remote;
 mod run;
 mod system;
 mod terminal;
+mod test;
 mod trees;
 mod volume;
 

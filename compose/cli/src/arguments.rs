@@ -11,6 +11,7 @@ mod login;
 mod run;
 mod stack;
 mod store;
+mod test;
 mod watching;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub(crate) use login::{Login, Logout};
 pub(crate) use run::{Pull, PullWhen, Push, Run};
 pub(crate) use stack::{Create, Down, Scale, Up};
 pub(crate) use store::{ArchiveFormat, CreateNetwork, CreateVolume, Image, List, Network, Remove, System, Volume};
+pub(crate) use test::Test;
 pub(crate) use watching::{Attach, Events, Plan, Stats, Volumes, Wait, Why};
 
 /// Runs Compose stacks with its own container runtime.
@@ -171,6 +173,8 @@ pub(crate) enum Command {
     Exec(Exec),
     /// Run one command in a container of its own
     Run(Run),
+    /// Run a command beside a private copy of the stack that is removed afterwards
+    Test(Test),
     /// Build images of services
     Build(Build),
     /// Pull images
@@ -251,6 +255,7 @@ impl Command {
             Self::Up(up) => &up.locking,
             Self::Create(create) => &create.locking,
             Self::Run(run) => &run.locking,
+            Self::Test(test) => &test.locking,
             Self::Build(build) => &build.locking,
             Self::Pull(pull) => &pull.locking,
             _ => return false,

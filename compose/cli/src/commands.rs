@@ -33,6 +33,7 @@ mod scale;
 mod stats;
 pub(crate) mod supervisor;
 mod system;
+mod test;
 mod top;
 mod transfer;
 mod up;
@@ -161,6 +162,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches, as_docker_compose: bool)
         Command::Volumes(arguments) => volumes::volumes(&world, arguments).await,
         Command::Exec(arguments) => exec::exec(&world, arguments).await,
         Command::Run(arguments) => run::run(&world, arguments).await,
+        Command::Test(arguments) => test::test(&world, arguments).await,
         Command::Build(arguments) => build::build(&world, arguments).await,
         Command::Pull(arguments) => pull(&world, arguments).await,
         Command::Push(arguments) => push(&world, arguments).await,

@@ -13,7 +13,7 @@ use crate::schema::{self, Field, Mapping, Shape, Value, Written};
 use crate::trail::Trail;
 use crate::units;
 
-pub(crate) use words::{container_name, pull_policy};
+pub(crate) use words::{container_name, probe_url, pull_policy};
 
 /// Checks keys and types, of short forms and long ones alike.
 pub(crate) fn shapes(node: &Node, shape: &'static Shape, trail: &Trail<'_>, problems: &mut Problems) {

@@ -1,6 +1,7 @@
 //! What only a whole project can tell: names that nothing has, attributes that exclude each other, dependencies in circles.
 
 mod cycle;
+mod extension;
 mod service;
 
 use std::collections::HashMap;

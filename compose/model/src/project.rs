@@ -8,6 +8,7 @@
 //! `rcompose config` prints is made in `emit`, from the same node tree.
 
 mod develop;
+mod probe;
 mod resource;
 mod service;
 
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use develop::{WatchAction, WatchRule};
+pub use probe::HttpProbe;
 pub use resource::{FileObject, FileSource, IpamPool, Network, Volume};
 pub use service::{
     Build, Condition, Dependency, Device, EnvFile, FileReference, Healthcheck, HealthcheckTest, Hook, Limits, Logging, Mount,

@@ -3,6 +3,7 @@
 
 mod build;
 mod deploy;
+mod extension;
 mod resource;
 mod service;
 

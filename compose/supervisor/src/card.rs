@@ -53,7 +53,7 @@ fn probe(supervisor: &Supervisor, container: &Container) -> Option<ProbeReport> 
     let (_, image, _) = supervisor.engine.images().open_image(&container.record.image_id).ok()?;
     let check = Check::resolve(container.record.spec.healthcheck.as_ref(), &image)?;
     Some(ProbeReport {
-        command: check.command.join(" "),
+        command: check.probe.to_string(),
         code: probed.code,
         output: probed.output.trim_end().to_owned(),
         failures: probed.streak,

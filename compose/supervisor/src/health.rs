@@ -1,5 +1,6 @@
 //! Whether a container works: what its probes say, one after the other.
 
+mod look;
 mod probe;
 
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use rcompose_engine::container::Healthcheck as Asked;
 use rcompose_engine::image::ImageConfig;
 
+pub(crate) use look::Look;
 pub(crate) use probe::{Probed, Probes};
 
 /// Whether a container works.
@@ -34,8 +36,8 @@ impl Health {
 /// How a container is probed; every field is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Program and arguments.
-    pub command: Vec<String>,
+    /// What is tried.
+    pub(crate) probe: Probe,
     /// From the end of a probe to the next.
     pub interval: Duration,
     /// Of one probe.
@@ -46,6 +48,26 @@ pub struct Check {
     pub start_period: Duration,
     /// Interval inside the start period.
     pub start_interval: Duration,
+    /// A container that becomes unhealthy is started again.
+    pub restart: bool,
+}
+
+/// How it is found out whether a container works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// Program and arguments, run in the container.
+    Command(Vec<String>),
+    /// Nothing is run in it.
+    Look(Look),
+}
+
+impl std::fmt::Display for Probe {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Command(words) => formatter.write_str(&words.join(" ")),
+            Self::Look(look) => look.fmt(formatter),
+        }
+    }
 }
 
 impl Check {
@@ -54,25 +76,26 @@ impl Check {
         let of_image = image.config.healthcheck.clone().unwrap_or_default();
         let asked = asked.cloned().unwrap_or_default();
         let test = asked.test.unwrap_or(of_image.test);
-        let command = match test.split_first() {
-            Some((kind, rest)) if kind == "CMD" && !rest.is_empty() => rest.to_vec(),
+        let probe = match test.split_first() {
+            Some((kind, rest)) if kind == "CMD" && !rest.is_empty() => Probe::Command(rest.to_vec()),
             Some((kind, rest)) if kind == "CMD-SHELL" => {
                 let shell = image.config.shell.clone().unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()]);
-                [shell, vec![rest.join(" ")]].concat()
+                Probe::Command([shell, vec![rest.join(" ")]].concat())
             }
-            _ => return None,
+            _ => Probe::Look(Look::of(&test)?),
         };
         let time = |asked: Option<Duration>, image: i64, default: u64| {
             let image = u64::try_from(image).ok().filter(|nanoseconds| *nanoseconds > 0).map(Duration::from_nanos);
             asked.filter(|time| !time.is_zero()).or(image).unwrap_or(Duration::from_secs(default))
         };
         Some(Self {
-            command,
+            probe,
             interval: time(asked.interval, of_image.interval, 30),
             timeout: time(asked.timeout, of_image.timeout, 30),
             retries: asked.retries.filter(|retries| *retries > 0).or(Some(of_image.retries).filter(|it| *it > 0)).unwrap_or(3),
             start_period: time(asked.start_period, of_image.start_period, 0),
             start_interval: time(asked.start_interval, of_image.start_interval, 5),
+            restart: asked.restart,
         })
     }
 
@@ -100,12 +123,13 @@ mod tests {
 
     fn check(retries: u32, start_period: u64) -> Check {
         Check {
-            command: vec!["x".to_owned()],
+            probe: Probe::Command(vec!["x".to_owned()]),
             interval: Duration::from_secs(30),
             timeout: Duration::from_secs(30),
             retries,
             start_period: Duration::from_secs(start_period),
             start_interval: Duration::from_secs(5),
+            restart: false,
         }
     }
 
@@ -139,10 +163,8 @@ mod tests {
             ..Default::default()
         });
         let resolved = Check::resolve(None, &image).unwrap();
-        assert_eq!(
-            (resolved.command.join(" ").as_str(), resolved.interval.as_secs(), resolved.retries),
-            ("/bin/sh -c curl x", 2, 3)
-        );
+        let command = ["/bin/sh", "-c", "curl x"].map(str::to_owned).to_vec();
+        assert_eq!((resolved.probe, resolved.interval.as_secs(), resolved.retries), (Probe::Command(command), 2, 3));
         let off = Asked { test: Some(vec!["NONE".to_owned()]), ..Asked::default() };
         assert_eq!(Check::resolve(Some(&off), &image), None);
     }

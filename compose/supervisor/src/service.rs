@@ -9,6 +9,7 @@
 //!           stopping ─────────────► killed ───► ended
 //!             └──────────── end ──────┴───────────┘
 //! ```
+//! One that is unhealthy and may be started again is stopped like any other, and goes to backoff instead of its end.
 //! It is written down before anything is done about it: a supervisor that is killed in the middle of a grace period leaves the
 //! deadline to the next one.
 
@@ -72,6 +73,8 @@ pub(crate) enum Event {
     Stop { grace: Duration },
     /// It gets a signal after which no policy starts it again.
     Condemn,
+    /// It is unhealthy, and is to be started again; to end by itself it has the time given.
+    Ailing { grace: Duration },
     /// Its processes were frozen or thawed.
     Frozen(bool),
     /// It ended.
@@ -111,13 +114,16 @@ pub(crate) struct Machine {
     /// It goes when it has ended.
     #[serde(default)]
     pub(crate) removed_at_end: bool,
+    /// It was told to end because it is unhealthy, and starts again whatever its policy says.
+    #[serde(default)]
+    pub(crate) ailing: bool,
     pub(crate) state: State,
 }
 
 impl Machine {
     /// A container that has just been launched.
     pub(crate) fn new(policy: RestartPolicy, removed_at_end: bool) -> Self {
-        Self { policy, backoff: Backoff::default(), stopped: false, removed_at_end, state: State::Running }
+        Self { policy, backoff: Backoff::default(), stopped: false, removed_at_end, ailing: false, state: State::Running }
     }
 
     /// When it wants to see a [`Event::Tick`].
@@ -138,12 +144,20 @@ impl Machine {
                 (self.stopped, self.state) = (true, State::Stopping { kill_at: now + grace });
                 vec![Action::Signal { thaw }]
             }
+            (State::Running, Event::Ailing { grace }) => {
+                (self.ailing, self.state) = (true, State::Stopping { kill_at: now + grace });
+                vec![Action::Signal { thaw: false }]
+            }
             // Whoever is in more of a hurry counts.
             (State::Stopping { kill_at }, Event::Stop { grace }) => {
+                self.stopped = true;
                 self.state = State::Stopping { kill_at: kill_at.min(now + grace) };
                 vec![]
             }
-            (State::Stuck, Event::Stop { .. }) => self.kill(now),
+            (State::Stuck, Event::Stop { .. }) => {
+                self.stopped = true;
+                self.kill(now)
+            }
             (State::Stopping { .. }, Event::Tick) if due => self.kill(now),
             (State::Killed { .. }, Event::Tick) if due => {
                 self.state = State::Stuck;
@@ -152,7 +166,7 @@ impl Machine {
             (State::Backoff { code, .. }, Event::Stop { .. } | Event::Condemn) => self.end(code),
             (State::Backoff { launch_at, .. }, Event::Tick) if due => vec![Action::Launch { at: launch_at }],
             (State::Backoff { .. }, Event::Launched) => {
-                self.state = State::Running;
+                (self.ailing, self.state) = (false, State::Running);
                 vec![]
             }
             // A policy is for containers that end, not for those that cannot begin.
@@ -171,7 +185,7 @@ impl Machine {
                 self.stopped = true;
                 vec![]
             }
-            (_, Event::Frozen(_) | Event::Launched | Event::LaunchFailed { .. } | Event::Tick) => vec![],
+            (_, Event::Ailing { .. } | Event::Frozen(_) | Event::Launched | Event::LaunchFailed { .. } | Event::Tick) => vec![],
         }
     }
 
@@ -186,7 +200,8 @@ impl Machine {
     }
 
     fn decide(&mut self, code: i32, ran_for: Duration, now: Moment) -> Vec<Action> {
-        let (backoff, verdict) = self.backoff.after(self.policy, code, ran_for, self.stopped);
+        let policy = if self.ailing { RestartPolicy::Always } else { self.policy };
+        let (backoff, verdict) = self.backoff.after(policy, code, ran_for, self.stopped);
         self.backoff = backoff;
         match verdict {
             Verdict::Stay => {
@@ -253,6 +268,10 @@ mod tests {
             (State::Running, Event::Frozen(true), 5, State::Paused, &[]),
             (State::Paused, Event::Frozen(false), 5, State::Running, &[]),
             (State::Running, Event::Tick, 5, State::Running, &[]),
+            (State::Running, Event::Ailing { grace: SECOND * 10 }, 5, stopping, &[Action::Signal { thaw: false }]),
+            (State::Paused, Event::Ailing { grace: SECOND }, 5, State::Paused, &[]),
+            (stopping, Event::Ailing { grace: SECOND }, 5, stopping, &[]),
+            (backoff, Event::Ailing { grace: SECOND }, 5, backoff, &[]),
             (stopping, Event::Tick, 14, stopping, &[]),
             (stopping, Event::Tick, 15, killed, &[Action::Kill]),
             (stopping, Event::Stop { grace: Duration::ZERO }, 7, State::Stopping { kill_at: at(7) }, &[]),
@@ -290,6 +309,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_unhealthy_starts_again_once_whatever_its_policy_unless_it_is_stopped_meanwhile() {
+        let mut machine = Machine::new(RestartPolicy::No, false);
+        machine.step(Event::Ailing { grace: SECOND }, at(1));
+        let mut stopped = machine.clone();
+        assert_eq!(machine.step(ended(143), at(1)), [Action::Report { code: 143, restarting: true }]);
+        machine.step(Event::Launched, at(2));
+        assert_eq!(machine.step(ended(0), at(3))[0], Action::Report { code: 0, restarting: false });
+        stopped.step(Event::Stop { grace: SECOND }, at(1));
+        assert_eq!(stopped.step(ended(143), at(1))[0], Action::Report { code: 143, restarting: false });
+    }
+
+    #[test]
     fn a_boot_brings_back_what_should_always_run() {
         let check = |policy: RestartPolicy, stopped: bool, expected: bool| {
             let mut machine = Machine { stopped, state: State::Ended { code: 0 }, ..Machine::new(policy, false) };
@@ -309,6 +340,7 @@ mod tests {
         prop_oneof![
             (0..20_u64).prop_map(|seconds| Event::Stop { grace: Duration::from_secs(seconds) }),
             Just(Event::Condemn),
+            (0..20_u64).prop_map(|seconds| Event::Ailing { grace: Duration::from_secs(seconds) }),
             any::<bool>().prop_map(Event::Frozen),
             (0..256, 0..20_u64).prop_map(|(code, seconds)| Event::Ended { code, ran_for: Duration::from_secs(seconds) }),
             Just(Event::Launched),

@@ -12,6 +12,8 @@ use rcompose_model::project::{
 };
 use rcompose_plan::{OneOff, labels};
 
+use crate::health::Look;
+
 /// A service that cannot become a container.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TranslateError {
@@ -314,6 +316,9 @@ fn healthcheck(asked: &model::Healthcheck) -> Healthcheck {
         HealthcheckTest::None => vec!["NONE".to_owned()],
         HealthcheckTest::Command(words) => [vec!["CMD".to_owned()], words.clone()].concat(),
         HealthcheckTest::Shell(text) => vec!["CMD-SHELL".to_owned(), text.clone()],
+        HealthcheckTest::Http(probe) => Look::Http(probe.clone()).words(),
+        HealthcheckTest::Tcp(port) => Look::Tcp(*port).words(),
+        HealthcheckTest::Log(text) => Look::Log(text.clone()).words(),
     });
     Healthcheck {
         test,
@@ -322,6 +327,7 @@ fn healthcheck(asked: &model::Healthcheck) -> Healthcheck {
         retries: asked.retries,
         start_period: asked.start_period,
         start_interval: asked.start_interval,
+        restart: asked.restart,
     }
 }
 

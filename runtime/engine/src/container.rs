@@ -320,7 +320,7 @@ pub enum FileContent {
 /// Health check as asked; absent fields fall back to the image's, then to the documented defaults.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Healthcheck {
-    /// `["NONE"]`, `["CMD", ...]` or `["CMD-SHELL", "..."]`; `None` takes the image's.
+    /// `["NONE"]`, `["CMD", ...]`, `["CMD-SHELL", "..."]`, or what those who probe understand besides; `None` takes the image's.
     pub test: Option<Vec<String>>,
     /// 30 s.
     pub interval: Option<Duration>,
@@ -332,6 +332,9 @@ pub struct Healthcheck {
     pub start_period: Option<Duration>,
     /// 5 s.
     pub start_interval: Option<Duration>,
+    /// Whether a container that becomes unhealthy is started again.
+    #[serde(default)]
+    pub restart: bool,
 }
 
 /// Where output goes.

@@ -10,6 +10,7 @@ mod files;
 mod host;
 mod image;
 mod life;
+mod reach;
 mod remove;
 mod start;
 mod step;

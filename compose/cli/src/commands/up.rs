@@ -135,7 +135,7 @@ async fn stop(world: &World, name: &str, timeout: Option<i64>, interrupts: &mut 
 }
 
 /// Not through the project's lock, which the stop holds.
-async fn kill(settings: &Settings, name: &str) -> Result<(), CommandError> {
+pub(super) async fn kill(settings: &Settings, name: &str) -> Result<(), CommandError> {
     let mut client = Client::connect(settings).await?;
     let _: serde_json::Value = client.post(&format!("/v1/projects/{name}/kill"), &()).await?;
     Ok(())

@@ -190,6 +190,11 @@ pub(crate) fn container_name(text: &str) -> Result<(), &'static str> {
     if has { Ok(()) } else { Err("a name of at least two letters, digits, `_`, `.` or `-`, the first a letter or digit") }
 }
 
+/// What an HTTP probe asks.
+pub(crate) fn probe_url(text: &str) -> Result<(), &'static str> {
+    crate::project::HttpProbe::parse(text).map(drop)
+}
+
 /// When an image is pulled.
 pub(crate) fn pull_policy(text: &str) -> Result<(), &'static str> {
     let words = ["always", "never", "build", "if_not_present", "missing", "refresh", "daily", "weekly"];

@@ -35,6 +35,7 @@ pub(super) fn check(parts: &Parts<'_>, key: &Key, service: &Node, problems: &mut
         problems.push(problem.with_help("begin the list with \"CMD\""));
     }
     unused_interval(name, service, problems);
+    super::extension::check(name, service, problems);
     for rule in service.get("develop").map(|develop| items(develop, "watch")).unwrap_or_default() {
         let action = rule.get("action").and_then(Node::text).unwrap_or_default();
         if rule.get("target").is_none() && !matches!(action, "rebuild" | "restart") {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::WatchRule;
+use super::{HttpProbe, WatchRule};
 
 /// What every container of one service looks like.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -452,6 +452,9 @@ pub struct Healthcheck {
     pub start_period: Option<Duration>,
     /// Interval inside the start period; 5 s.
     pub start_interval: Option<Duration>,
+    /// Whether a container that becomes unhealthy is started again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restart: bool,
 }
 
 /// What a health check runs.
@@ -464,6 +467,12 @@ pub enum HealthcheckTest {
     Command(Vec<String>),
     /// For the shell of the image.
     Shell(String),
+    /// Nothing is run: the container has to answer with a status from 200 to 399.
+    Http(HttpProbe),
+    /// Nothing is run: the container has to take connections on this port.
+    Tcp(u16),
+    /// Nothing is run: a line of its output has to hold this text.
+    Log(String),
 }
 
 /// What happens when a container ends.

@@ -2,6 +2,7 @@
 
 use super::build::{BUILD, DEVELOP, HOOKS, START_HOOKS};
 use super::deploy::{DEPLOY, GPUS};
+use super::extension::RCOMPOSE;
 use super::{
     BOOLEAN, COMMAND, COUNT, DISTINCT_TEXTS, DURATION, ENVIRONMENT, Effect, FILE_REFERENCE, FRACTION, Field, Form, HOSTS,
     INTEGER, Json, Merge, NUMBER, Names, OPTION, OPTIONS, PAIRS, PLAIN_BOOLEAN, SIZE, Shape, TEXT, TEXT_SHAPE, ULIMITS, Value,
@@ -12,7 +13,7 @@ use crate::{canonical, check, unique};
 pub(super) static SERVICE: Shape = Shape::fields(&FIELDS);
 
 #[rustfmt::skip]
-static FIELDS: [Field; 93] = [
+static FIELDS: [Field; 94] = [
     field("profiles", &PROFILES),
     field("annotations", &PAIRS),
     field("attach", &BOOLEAN).keeps_zero(),
@@ -106,6 +107,8 @@ static FIELDS: [Field; 93] = [
     field("pre_start", &START_HOOKS).effect(Effect::NotYet),
     field("post_start", &HOOKS).effect(Effect::NotYet),
     field("pre_stop", &HOOKS).effect(Effect::NotYet),
+    // COMPAT: docker compose leaves extensions out of JSON; what changes something has to come through it.
+    field("x-rcompose", &RCOMPOSE),
 ];
 
 /// A list of texts in which a later one takes the place of an equal one.

@@ -9,7 +9,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::{Check, Health};
+use super::look::Looking;
+use super::{Check, Health, Probe};
 use crate::keep::{Phase, Status};
 
 /// The most output of a probe that is looked at.
@@ -44,7 +45,11 @@ impl Probes {
     ) -> Self {
         let (sender, results) = mpsc::channel(1);
         let cancel = CancellationToken::new();
-        let probing = Probing { engine, id, check, status };
+        let looking = match &check.probe {
+            Probe::Look(look) => Some(Looking::new(look.clone())),
+            Probe::Command(_) => None,
+        };
+        let probing = Probing { engine, id, check, status, looking };
         let token = cancel.clone();
         tasks.spawn(async move {
             tokio::select! {
@@ -73,10 +78,12 @@ struct Probing {
     id: String,
     check: Check,
     status: watch::Receiver<Status>,
+    /// Of a probe that runs nothing.
+    looking: Option<Looking>,
 }
 
 impl Probing {
-    async fn run(self, results: mpsc::Sender<Probed>) {
+    async fn run(mut self, results: mpsc::Sender<Probed>) {
         let (begin, mut health, mut streak) = (Instant::now(), Health::Starting, 0);
         loop {
             tokio::time::sleep(self.check.wait(health, begin.elapsed())).await;
@@ -92,9 +99,31 @@ impl Probing {
         }
     }
 
-    /// Runs one probe; it is ended when its time is over.
-    async fn probe(&self) -> (Option<i32>, String) {
-        let request = ExecRequest { command: self.check.command.clone(), ..ExecRequest::default() };
+    /// Gives a status and what was said; no status where there is none.
+    async fn probe(&mut self) -> (Option<i32>, String) {
+        match &self.check.probe {
+            Probe::Command(command) => self.execute(command.clone()).await,
+            Probe::Look(_) => self.look().await,
+        }
+    }
+
+    /// Looks once; who looks keeps to the time by itself.
+    async fn look(&mut self) -> (Option<i32>, String) {
+        let Some(mut looking) = self.looking.take() else { return (None, String::new()) };
+        let (engine, id, timeout) = (self.engine.clone(), self.id.clone(), self.check.timeout);
+        let looked = tokio::task::spawn_blocking(move || (looking.look(&engine, &id, timeout), looking)).await;
+        match looked {
+            Ok((found, looking)) => {
+                self.looking = Some(looking);
+                found.map_or_else(|error| (None, error_text(&error)), |()| (Some(0), String::new()))
+            }
+            Err(error) => (None, error.to_string()),
+        }
+    }
+
+    /// Runs a command in the container; it is ended when its time is over.
+    async fn execute(&self, command: Vec<String>) -> (Option<i32>, String) {
+        let request = ExecRequest { command, ..ExecRequest::default() };
         let (engine, id) = (self.engine.clone(), self.id.clone());
         let stream = Stream::default();
         let register = stream.clone();

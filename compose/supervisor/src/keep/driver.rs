@@ -40,6 +40,9 @@ pub(super) enum Message {
     },
 }
 
+/// As a policy is called that starts again what is unhealthy.
+const UNHEALTHY: &str = "`restart_on_unhealthy`";
+
 /// How an end is noticed.
 enum Watch {
     /// It does not run.
@@ -59,6 +62,8 @@ pub(super) struct Driver {
     gone: CancellationToken,
     watch: Watch,
     probes: Option<Probes>,
+    /// It is started again when it becomes unhealthy.
+    restarts_unhealthy: bool,
     /// Why it is to end.
     why: Option<Why>,
     /// Probes that failed one after the other.
@@ -81,7 +86,8 @@ impl Driver {
     ) -> (Self, watch::Receiver<Status>) {
         let (status, watched) = watch::channel(Status::of(&machine, None, 0));
         let (watch, probes, why) = (Watch::Off, None, None);
-        let mut driver = Self { keeper, id, machine, status, messages, gone, watch, probes, why, failing: 0 };
+        let mut driver =
+            Self { keeper, id, machine, status, messages, gone, watch, probes, restarts_unhealthy: false, why, failing: 0 };
         if !matches!(driver.machine.state, State::Ended { .. } | State::Backoff { .. }) {
             driver.watch();
         }
@@ -115,7 +121,11 @@ impl Driver {
                     self.failing = probed.streak;
                     self.keeper.note_probe(&self.id, probed);
                     self.publish(Some(health));
-                    continue;
+                    let ails = health == Health::Unhealthy && self.machine.state == State::Running;
+                    if !ails || !self.restarts_unhealthy {
+                        continue;
+                    }
+                    self.ail()
                 }
             };
             self.take(event).await;
@@ -269,6 +279,7 @@ impl Driver {
         let check = self.check();
         let health = check.as_ref().map(|_| Health::Starting);
         self.failing = 0;
+        self.restarts_unhealthy = check.as_ref().is_some_and(|check| check.restart);
         self.publish(health);
         self.probes = check.map(|check| {
             let (keeper, status) = (&self.keeper, self.status.subscribe());
@@ -280,6 +291,13 @@ impl Driver {
         let container = self.keeper.engine.get(&self.id).ok()?;
         let (_, image, _) = self.keeper.engine.images().open_image(&container.record.image_id).ok()?;
         Check::resolve(container.record.spec.healthcheck.as_ref(), &image)
+    }
+
+    /// It is unhealthy, and may be started again.
+    fn ail(&mut self) -> Event {
+        let reason = format!("it is unhealthy, and {UNHEALTHY} starts it again");
+        self.why.get_or_insert(Why { by: Why::POLICY.to_owned(), reason, place: None });
+        Event::Ailing { grace: self.grace(None) }
     }
 
     /// Takes note of an end.
@@ -336,7 +354,8 @@ impl Driver {
             (State::Backoff { code, .. }, restarts) => format!("restart {restarts}, it had exited with code {code}"),
             (_, restarts) => format!("restart {restarts}"),
         };
-        Why { by: Why::POLICY.to_owned(), reason: format!("`restart: {policy}` starts it again ({before})"), place: None }
+        let policy = if self.machine.ailing { UNHEALTHY.to_owned() } else { format!("`restart: {policy}`") };
+        Why { by: Why::POLICY.to_owned(), reason: format!("{policy} starts it again ({before})"), place: None }
     }
 }
 

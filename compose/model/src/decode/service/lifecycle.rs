@@ -1,9 +1,11 @@
 //! When it starts, stops, is well, and starts again.
 
+use std::time::Duration;
+
 use crate::decode::reader::Section;
 use crate::diagnostic::Code;
 use crate::problems::Problems;
-use crate::project::{Condition, Dependency, Healthcheck, HealthcheckTest, Hook, Logging, RestartPolicy, Service};
+use crate::project::{Condition, Dependency, Healthcheck, HealthcheckTest, Hook, HttpProbe, Logging, RestartPolicy, Service};
 
 pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mut Problems) {
     for (key, node) in section.entries("depends_on") {
@@ -17,6 +19,9 @@ pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mu
         service.depends_on.insert(key.name.clone(), Dependency { condition, restart: entry.flag("restart"), required });
     }
     service.healthcheck = section.below("healthcheck").map(|entry| healthcheck(&entry));
+    if let Some(entry) = section.below("x-rcompose") {
+        extension(&entry, service);
+    }
     service.restart = restart(section, problems);
     service.stop_signal = section.string("stop_signal");
     service.stop_grace_period = section.duration("stop_grace_period");
@@ -55,13 +60,40 @@ fn healthcheck(entry: &Section<'_>) -> Healthcheck {
         Some((_, rest)) => Some(HealthcheckTest::Shell(rest.join(" "))),
         None => None,
     };
+    Healthcheck { test, ..times(entry) }
+}
+
+fn times(entry: &Section<'_>) -> Healthcheck {
     Healthcheck {
-        test,
+        test: None,
         interval: entry.duration("interval"),
         timeout: entry.duration("timeout"),
         retries: entry.integer("retries"),
         start_period: entry.duration("start_period"),
         start_interval: entry.duration("start_interval"),
+        restart: false,
+    }
+}
+
+/// A probe that looks for itself costs little: it looks often until the service is there, and failures do not count so long.
+const START_PERIOD: Duration = Duration::from_secs(30);
+const START_INTERVAL: Duration = Duration::from_millis(200);
+
+fn extension(entry: &Section<'_>, service: &mut Service) {
+    if let Some(probe) = entry.below("probe") {
+        let http = probe.string("http").and_then(|url| HttpProbe::parse(&url).ok()).map(HealthcheckTest::Http);
+        let tcp = || probe.integer("tcp").map(HealthcheckTest::Tcp);
+        let log = || probe.string("log").map(HealthcheckTest::Log);
+        let asked = times(&probe);
+        service.healthcheck = Some(Healthcheck {
+            test: http.or_else(tcp).or_else(log),
+            start_period: asked.start_period.or(Some(START_PERIOD)),
+            start_interval: asked.start_interval.or(Some(START_INTERVAL)),
+            ..asked
+        });
+    }
+    if entry.flag("restart_on_unhealthy") {
+        service.healthcheck.get_or_insert_default().restart = true;
     }
 }
 
