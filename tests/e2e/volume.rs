@@ -1,5 +1,7 @@
 //! `volume`.
 
+use rcompose_harness::wait_for;
+
 use crate::scratch;
 
 const STACK: &str = "
@@ -7,6 +9,50 @@ name: shop
 services: {db: {image: 'rootfs:/', init: true, command: [sleep, infinity], volumes: ['data:/data', /anonymous]}}
 volumes: {data: {labels: {kind: precious}}}
 ";
+
+#[test]
+fn a_service_takes_over_the_mounts_of_another() {
+    let file = |note: &str| {
+        format!(
+            "services:
+  db:
+    image: rootfs:/
+    command: [sh, -c, 'echo {note} > /data/note; echo {note} > /own/note; exec sleep 1000']
+    volumes: ['named:/data', /own, './folder:/folder']
+    tmpfs: [/memory]
+  reader:
+    image: rootfs:/
+    command: [sleep, '1000']
+    volumes: ['other:/folder']
+    volumes_from: ['db:ro']
+  writer:
+    image: rootfs:/
+    command: [sleep, '1000']
+    volumes_from: ['container:x-db-1']
+    depends_on: [db]
+volumes: {{named: , other: }}
+"
+        )
+    };
+    let place = scratch(&file("one"));
+    place.run(&["-p", "x", "up", "-d"]).success();
+    let said = |service: &str, command: &str| place.run(&["-p", "x", "exec", "-T", service, "sh", "-c", command]);
+    wait_for("the notes", || (said("reader", "cat /data/note /own/note").stdout == "one\none\n").then_some(()));
+    assert!(said("reader", "echo x > /data/note").stderr.contains("Read-only"));
+    said("writer", "echo x > /folder/file").success();
+    assert!(place.project().join("folder/file").exists());
+    assert_eq!(said("reader", "ls /folder").success(), "", "its own mount goes first");
+    assert_ne!(said("reader", "test -d /memory").code, 0, "what is in memory is nobody else's");
+    // The containers that share with it are made anew with it, and keep its anonymous volume.
+    place.write("compose.yaml", &file("two"));
+    place.run(&["-p", "x", "up", "-d"]).success();
+    wait_for("the new notes", || (said("reader", "cat /data/note /own/note").stdout == "two\ntwo\n").then_some(()));
+    place.run(&["-p", "x", "down", "-v"]).success();
+    let answer = place.run(&["-p", "x", "up", "-d", "--no-deps", "reader"]);
+    assert!(answer.stderr.contains("takes its volumes from `x-db-1`, which does not exist"), "{}", answer.stderr);
+    place.run(&["-p", "x", "down", "-v"]).success();
+    place.check_nothing_is_left();
+}
 
 #[test]
 fn lists_describes_and_removes_volumes() {

@@ -113,6 +113,7 @@ fn check_scale_targets(project: &Project, request: &Up) -> Result<(), PlanError>
 /// What was planned for one service, so that others can be ordered against it.
 #[derive(Default)]
 struct PlannedService {
+    creates: Vec<NodeIndex>,
     starts: Vec<NodeIndex>,
     stops: Vec<NodeIndex>,
     /// Some container of it is replaced by another.
@@ -287,13 +288,13 @@ impl<'a> Builder<'a> {
         match decision {
             Replica::Create { number, cause } => {
                 let name = naming::container_name(self.project, service, number);
-                let created = self.add_create(service, number, name.clone(), None, cause.clone());
+                let created = self.add_create(service, number, name.clone(), None, cause.clone(), planned);
                 self.add_start(reference(service, name), cause, &[created], gates, planned);
             }
             Replica::Recreate { old, cause } => {
                 let name = naming::container_name(self.project, service, old.number);
                 let temporary = naming::replacement_name(&old.id, &name);
-                let created = self.add_create(service, old.number, temporary.clone(), Some(old), cause.clone());
+                let created = self.add_create(service, old.number, temporary.clone(), Some(old), cause.clone(), planned);
                 self.replace(service, old, reference(service, temporary), name, Some(created), cause, gates, planned);
             }
             Replica::Finish { old, new } => {
@@ -316,6 +317,7 @@ impl<'a> Builder<'a> {
         name: String,
         replaces: Option<&Container>,
         cause: Cause,
+        planned: &mut PlannedService,
     ) -> NodeIndex {
         let operation = Operation::CreateContainer {
             service: service.name.clone(),
@@ -328,6 +330,13 @@ impl<'a> Builder<'a> {
         for volume in self.resources.needed_to_create(service) {
             self.plan.order(volume, created);
         }
+        if !service.volumes_from.is_empty() {
+            // Whose mounts it takes over, also by the name of a container, is there when it is created.
+            for dependency in self.graph.of(&service.name).iter().filter_map(|edge| self.services.get(edge.service.as_str())) {
+                dependency.creates.iter().for_each(|&earlier| self.plan.order(earlier, created));
+            }
+        }
+        planned.creates.push(created);
         created
     }
 
@@ -451,10 +460,13 @@ fn parents(service: &Service) -> Vec<&str> {
     }
     parents.extend(service.ipc.as_deref().and_then(|mode| mode.strip_prefix("service:")));
     parents.extend(service.pid.as_deref().and_then(|mode| mode.strip_prefix("service:")));
-    parents.extend(
-        service.volumes_from.iter().filter(|from| !from.starts_with("container:")).filter_map(|from| from.split(':').next()),
-    );
+    parents.extend(volume_sources(service));
     parents
+}
+
+/// The services whose mounts a service takes over.
+fn volume_sources(service: &Service) -> impl Iterator<Item = &str> {
+    service.volumes_from.iter().filter(|from| !from.starts_with("container:")).filter_map(|from| from.split(':').next())
 }
 
 pub(crate) fn already_fulfilled(observed: &Observed, edge: &Edge) -> bool {

@@ -297,7 +297,10 @@ impl Run {
     ) -> Result<(), Failure> {
         let project = self.project()?;
         let service = project.services.get(service).ok_or_else(|| Failure::text(format!("no service `{service}`")))?;
-        let spec = translate::container(project, service, part, name).map_err(|error| Failure::of(&error))?;
+        let mut spec = translate::container(project, service, part, name).map_err(|error| Failure::of(&error))?;
+        for from in &mut spec.volumes_from {
+            self.name_successor(&mut from.container);
+        }
         let inherits = replaces.and_then(|container| container.id.clone());
         let (events, why) = (self.supervisor.events.clone(), why.clone());
         self.with_engine((spec, inherits), move |engine, (spec, inherits)| {
@@ -312,6 +315,15 @@ impl Run {
         let engine = self.supervisor.engine.clone();
         for text in blocking(move || Ok(engine.without_effect(&id))).await.unwrap_or_default() {
             tell(&self.events, Event::Warning { text: format!("container {}: {text}", container.name) }).await;
+        }
+    }
+
+    /// Names the container that is about to take the place of the one with this name, if there is one.
+    fn name_successor(&self, name: &mut String) {
+        let Some(old) = self.supervisor.engine.find(name) else { return };
+        let successor = rcompose_plan::replacement_name(old.record.id.as_str(), name);
+        if self.supervisor.engine.find(&successor).is_some() {
+            *name = successor;
         }
     }
 

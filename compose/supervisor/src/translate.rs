@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rcompose_engine::container::{
     ContainerSpec, Endpoint, FileContent, Healthcheck, InjectedFile, Limits, Log, Mount, MountSource, Namespace, Namespaces,
-    Protocol, PublishedPort, Seccomp, Security,
+    Protocol, PublishedPort, Seccomp, Security, VolumesFrom,
 };
 use rcompose_model::Project;
 use rcompose_model::project::{
@@ -96,6 +96,7 @@ pub(crate) fn container(
         dns_search: (!service.dns_search.is_empty()).then(|| service.dns_search.clone()),
         extra_hosts: service.extra_hosts.clone(),
         mounts: service.mounts.iter().map(|mount| mount_of(project, mount)).collect(),
+        volumes_from: service.volumes_from.iter().map(|text| volumes_from(project, text)).collect(),
         files: files(project, service)?,
         healthcheck: service.healthcheck.as_ref().map(healthcheck),
         stop_signal: service.stop_signal.clone(),
@@ -180,15 +181,19 @@ fn limits(service: &Service) -> Limits {
     }
 }
 
-fn namespaces(project: &Project, service: &Service) -> Namespaces {
-    let first_of = |name: &str| match project.services.get(name) {
+/// Names the first container of a service.
+fn first_of(project: &Project, service: &str) -> String {
+    match project.services.get(service) {
         Some(other) => rcompose_plan::container_name(project, other, 1),
-        None => format!("{}-{name}-1", project.name),
-    };
+        None => format!("{}-{service}-1", project.name),
+    }
+}
+
+fn namespaces(project: &Project, service: &Service) -> Namespaces {
     let mode = |text: Option<&str>| match text {
         Some("host") => Namespace::Host,
         Some(text) => match text.split_once(':') {
-            Some(("service", name)) => Namespace::Container(first_of(name)),
+            Some(("service", name)) => Namespace::Container(first_of(project, name)),
             Some(("container", name)) => Namespace::Container(name.to_owned()),
             _ => Namespace::Private,
         },
@@ -197,7 +202,7 @@ fn namespaces(project: &Project, service: &Service) -> Namespaces {
     Namespaces {
         network: match &service.network_mode {
             Some(NetworkMode::Host) => Namespace::Host,
-            Some(NetworkMode::Service(name)) => Namespace::Container(first_of(name)),
+            Some(NetworkMode::Service(name)) => Namespace::Container(first_of(project, name)),
             Some(NetworkMode::Container(name)) => Namespace::Container(name.clone()),
             Some(NetworkMode::None | NetworkMode::Bridge) | None => Namespace::Private,
         },
@@ -276,6 +281,17 @@ fn mount_of(project: &Project, mount: &model::Mount) -> Mount {
         MountKind::Image { source, subpath } => MountSource::Image { reference: source.clone(), subpath: subpath.clone() },
     };
     Mount { target: mount.target.clone(), read_only: mount.read_only, source }
+}
+
+/// `SERVICE`, `SERVICE:ro`, `container:NAME`, `container:NAME:ro`.
+fn volumes_from(project: &Project, text: &str) -> VolumesFrom {
+    let (name, is_service) = match text.strip_prefix("container:") {
+        Some(name) => (name, false),
+        None => (text, true),
+    };
+    let (name, mode) = name.split_once(':').unwrap_or((name, ""));
+    let container = if is_service { first_of(project, name) } else { name.to_owned() };
+    VolumesFrom { container, read_only: mode.split(',').any(|word| word == "ro") }
 }
 
 fn files(project: &Project, service: &Service) -> Result<Vec<InjectedFile>, TranslateError> {

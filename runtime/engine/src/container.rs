@@ -81,6 +81,9 @@ pub struct ContainerSpec {
     pub extra_hosts: Vec<(String, String)>,
     /// What is mounted, in this order.
     pub mounts: Vec<Mount>,
+    /// Containers whose mounts it takes over when it is made, but for those in memory; what it mounts itself goes first.
+    #[serde(default)]
+    pub volumes_from: Vec<VolumesFrom>,
     /// Files written into a tmpfs of the container and mounted at their targets (configs, secrets).
     pub files: Vec<InjectedFile>,
     /// Health check as asked; absent fields fall back to the image's.
@@ -236,6 +239,15 @@ pub struct Mount {
     pub read_only: bool,
     /// What is there.
     pub source: MountSource,
+}
+
+/// A container whose mounts another one takes over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumesFrom {
+    /// Its name or id.
+    pub container: String,
+    /// Whether what it can write is only to be read.
+    pub read_only: bool,
 }
 
 /// What a mount shows.

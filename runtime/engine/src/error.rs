@@ -14,6 +14,14 @@ pub enum EngineError {
     /// No such container.
     #[error("no such container: {0}")]
     NotFound(String),
+    /// The container whose mounts another one takes over is not there.
+    #[error("container {container} takes its volumes from `{source_container}`, which does not exist")]
+    NoVolumesFrom {
+        /// The container that is to be made.
+        container: String,
+        /// The one that it names.
+        source_container: String,
+    },
     /// The name is taken.
     #[error("the container name `{0}` is already in use")]
     NameTaken(String),

@@ -102,7 +102,7 @@ static FIELDS: [Field; 94] = [
     field("userns_mode", &TEXT).effect(Effect::NotYet),
     field("uts", &TEXT),
     field("volumes", &VOLUMES),
-    field("volumes_from", &DISTINCT_TEXTS).effect(Effect::NotYet),
+    field("volumes_from", &DISTINCT_TEXTS),
     field("working_dir", &TEXT),
     field("pre_start", &START_HOOKS).effect(Effect::NotYet),
     field("post_start", &HOOKS).effect(Effect::NotYet),

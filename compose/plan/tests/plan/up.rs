@@ -185,6 +185,20 @@ fn recreates_what_shares_a_namespace_with_something_recreated() {
 }
 
 #[test]
+fn creates_what_takes_volumes_over_after_their_owner() {
+    let mut reader = after("reader", &[("db", Condition::ServiceStarted)]);
+    reader.volumes_from = vec!["db:ro".to_owned()];
+    let project = project([reader, service("db")]);
+    let order =
+        |text: &str| (text.find("container `shop-db-1`").unwrap(), text.find("create container `shop-reader-1`").unwrap());
+    let text = up(&project, &Observed::default(), &Up::default()).unwrap().to_string();
+    let reader = text.lines().find(|line| line.contains("create container `shop-reader-1`")).unwrap();
+    let db = text.lines().find(|line| line.contains("create container `shop-db-1`")).unwrap();
+    let number = db.trim_start().split('.').next().unwrap();
+    assert!(order(&text).0 < order(&text).1 && reader.contains("[after") && reader.contains(number), "{text}");
+}
+
+#[test]
 fn changes_a_network_under_its_containers() {
     let before = project([service("web")]);
     let mut now = before.clone();

@@ -104,6 +104,7 @@ impl Engine {
         view: &View,
         inherited: Option<&Record>,
     ) -> Result<Vec<String>, EngineError> {
+        self.take_over(spec)?;
         // What the image declares and nobody mounts over.
         for target in config.config.volumes.keys() {
             let target = target.trim_end_matches('/');
@@ -143,6 +144,30 @@ impl Engine {
 }
 
 impl Engine {
+    /// Adds the mounts of other containers, where the container does not say itself what is there.
+    fn take_over(&self, spec: &mut ContainerSpec) -> Result<(), EngineError> {
+        for from in &spec.volumes_from {
+            let source = self.find(&from.container).ok_or_else(|| EngineError::NoVolumesFrom {
+                container: spec.name.clone(),
+                source_container: from.container.clone(),
+            })?;
+            for mut mount in source.record.spec.mounts {
+                let place = mount.target.trim_end_matches('/');
+                let is_taken = spec.mounts.iter().any(|known| known.target.trim_end_matches('/') == place);
+                if is_taken || matches!(mount.source, MountSource::Tmpfs { .. }) {
+                    continue;
+                }
+                if let MountSource::Volume { nocopy, .. } = &mut mount.source {
+                    // Its own image has nothing to say about what is in it.
+                    *nocopy = true;
+                }
+                mount.read_only |= from.read_only;
+                spec.mounts.push(mount);
+            }
+        }
+        Ok(())
+    }
+
     /// Gives a new volume what the image has where it is mounted.
     fn fill(&self, volume: &Volume, view: &View, target: &str) -> Result<(), EngineError> {
         let doing = || format!("open the image at {target}");
