@@ -25,6 +25,7 @@ mod terminal;
 mod test;
 mod trees;
 mod volume;
+mod watch;
 
 use rcompose_harness::Scratch;
 

@@ -67,6 +67,41 @@ fn scaled_answers_with_every_replica() {
 }
 
 #[test]
+fn watch_serves_what_is_edited() {
+    let (place, example) = stack("watch");
+    // What is edited is a copy.
+    let folder = place.project();
+    std::fs::create_dir(folder.join("pages")).unwrap();
+    for name in ["compose.yaml", "server.pl", "pages/index"] {
+        std::fs::copy(example.join(name), folder.join(name)).unwrap();
+    }
+    let edit = |name: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        std::fs::write(folder.join(name), text.replace(from, to)).unwrap();
+    };
+    let serves = |port: u16, path: &str, text: &str| {
+        let ask = format!(
+            "use IO::Socket::INET; my $s = IO::Socket::INET->new('127.0.0.1:{port}') or exit; print $s \"GET /{path} HTTP/1.0\\r\\n\\r\\n\"; print <$s>"
+        );
+        wait_for(text, || place.inside(&["perl", "-e", &ask]).contains(text).then_some(()));
+    };
+    let mut watch = place.spawn(&["up", "--watch"]);
+    serves(8080, "", "This page can be edited.");
+    place.write("pages/other", "Another page.\n");
+    place.write("pages/secret.draft", "");
+    serves(8080, "other", "Another page.");
+    edit("server.pl", "first", "second");
+    serves(8080, "", "Served by the second version");
+    edit("compose.yaml", "8080:80", "8081:80");
+    serves(8081, "other", "Another page.");
+    assert!(!place.output().contains("secret.draft"), "{}", place.output());
+    place.kill(i32::try_from(watch.id()).unwrap(), rustix::process::Signal::INT);
+    assert_eq!(watch.wait().unwrap().code(), Some(130), "{}", place.output());
+    place.run(&["down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
 fn postgres_redis_web_keeps_visits_over_a_down() {
     let (mut place, folder) = stack("postgres-redis-web");
     let registry = Registry::start(&mut place);

@@ -12,6 +12,7 @@ mod run;
 mod stack;
 mod store;
 mod test;
+mod watch;
 mod watching;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub(crate) use run::{Pull, PullWhen, Push, Run};
 pub(crate) use stack::{Create, Down, Scale, Up};
 pub(crate) use store::{ArchiveFormat, CreateNetwork, CreateVolume, Image, List, Network, Remove, System, Volume};
 pub(crate) use test::Test;
+pub(crate) use watch::Watch;
 pub(crate) use watching::{Attach, Events, Plan, Stats, Volumes, Wait, Why};
 
 /// Runs Compose stacks with its own container runtime.
@@ -161,6 +163,8 @@ pub(crate) enum Command {
     Ps(Ps),
     /// Show output of containers
     Logs(Logs),
+    /// Bring the stack up, and do what its files say when files change
+    Watch(Watch),
     /// Show what happens to containers, as it happens
     Events(Events),
     /// Show what containers use

@@ -42,6 +42,7 @@ mod version;
 mod volume;
 mod volumes;
 mod wait;
+mod watch;
 mod why;
 
 use std::num::NonZeroUsize;
@@ -154,6 +155,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches, as_docker_compose: bool)
         Command::Why(arguments) => why::why(&world, arguments).await,
         Command::Ps(arguments) => ps::ps(&world, &arguments).await,
         Command::Logs(arguments) => logs::logs(&world, arguments).await,
+        Command::Watch(arguments) => watch::watch(&world, arguments).await,
         Command::Events(arguments) => events::events(&world, arguments).await,
         Command::Stats(arguments) => stats::stats(&world, arguments).await,
         Command::Attach(arguments) => attach::attach(&world, arguments).await,

@@ -81,7 +81,12 @@ impl Problems {
 
     /// Shows what a command ended with.
     pub(crate) fn show(self, problems: &[Diagnostic]) {
-        tell(&diagnostic::render(problems, self.format, self.colored));
+        tell(&self.text(problems));
+    }
+
+    /// What is shown.
+    pub(crate) fn text(self, problems: &[Diagnostic]) -> String {
+        diagnostic::render(problems, self.format, self.colored)
     }
 
     /// Shows what does not keep a command from going on.

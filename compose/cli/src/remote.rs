@@ -15,7 +15,7 @@ mod oci;
 mod tree;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rcompose_model::{Files, HostFiles, Place, Remote, without_credentials};
@@ -53,6 +53,8 @@ pub(crate) struct RemoteFiles {
     /// By reference.
     fetched: RefCell<BTreeMap<String, Result<Remote, String>>>,
     trees: RefCell<Vec<Tree>>,
+    /// Paths that the model looked at, also where nothing is.
+    looked_at: RefCell<BTreeSet<PathBuf>>,
     /// The first main file, if it was fetched: its reference, and its folder.
     main: RefCell<Option<(String, PathBuf)>>,
 }
@@ -68,6 +70,7 @@ impl RemoteFiles {
             standard_input: OnceCell::new(),
             fetched: RefCell::default(),
             trees: RefCell::default(),
+            looked_at: RefCell::default(),
             main: RefCell::default(),
         }
     }
@@ -75,6 +78,16 @@ impl RemoteFiles {
     /// Says what becomes of questions from now on.
     pub(crate) fn set_questions(&self, questions: Questions) {
         self.questions.set(questions);
+    }
+
+    /// Paths that were looked at since [`RemoteFiles::look_anew`].
+    pub(crate) fn looked_at(&self) -> BTreeSet<PathBuf> {
+        self.looked_at.borrow().clone()
+    }
+
+    /// Forgets which paths were looked at.
+    pub(crate) fn look_anew(&self) {
+        self.looked_at.borrow_mut().clear();
     }
 
     /// The first main file that was fetched: its reference as it may be shown, and the folder where it is now.
@@ -120,6 +133,7 @@ impl RemoteFiles {
 
 impl Files for RemoteFiles {
     fn read(&self, path: &Path, limit: u64) -> Result<Option<String>, String> {
+        self.looked_at.borrow_mut().insert(path.to_owned());
         let trees = self.trees.borrow();
         match trees.iter().find(|tree| path.starts_with(tree.root())) {
             Some(tree) if !self.is_allowed(path) => tree.read(path, limit),
@@ -132,6 +146,7 @@ impl Files for RemoteFiles {
     }
 
     fn exists(&self, path: &Path) -> bool {
+        self.looked_at.borrow_mut().insert(path.to_owned());
         HostFiles.exists(path)
     }
 

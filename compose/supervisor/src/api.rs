@@ -61,6 +61,7 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/projects/{name}", get(applied))
         .route("/v1/projects/{name}/kill", post(kill))
         .route("/v1/logs", post(logs))
+        .route("/v1/containers/{id}/rebind", post(sync::rebind))
         .route("/v1/sync", post(sync::sync).layer(DefaultBodyLimit::disable()))
         .route("/v1/events", post(events))
         .route("/v1/stats", post(stats))

@@ -19,7 +19,9 @@ use crate::supervisor::Supervisor;
 struct Source {
     container: String,
     service: String,
-    reader: Reader,
+    path: PathBuf,
+    /// `None` when the container that took its place has it.
+    reader: Option<Reader>,
     /// Its end has been told.
     ended: bool,
     /// That it is unhealthy has been told.
@@ -179,12 +181,26 @@ fn open_new(
             std::fs::create_dir_all(folder)?;
             inotify::add_watch(watcher.as_fd(), folder, WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO)?;
         }
+        // A container that is made anew goes on in the log of the one before, and gets its name.
+        let earlier = sources.values_mut().find(|it| it.path == path && it.reader.is_some());
+        if let Some(earlier) = earlier {
+            let (container, reader) = (earlier.container.clone(), earlier.reader.take());
+            sources.insert(id, Source { container, service, path, reader, ended: false, unhealthy: false });
+            continue;
+        }
         let selection = Selection { since: request.since, until: request.until, tail: request.tail };
         let (reader, entries) = Reader::open(&path, selection)?;
         backlog.extend(entries.into_iter().map(|entry| (id.clone(), entry)));
         sources.insert(
             id,
-            Source { container: container.record.spec.name.clone(), service, reader, ended: false, unhealthy: false },
+            Source {
+                container: container.record.spec.name.clone(),
+                service,
+                path,
+                reader: Some(reader),
+                ended: false,
+                unhealthy: false,
+            },
         );
     }
     Ok(())
@@ -192,7 +208,9 @@ fn open_new(
 
 async fn drain(sources: &mut BTreeMap<String, Source>, to: &mpsc::Sender<LogEvent>) -> std::io::Result<bool> {
     for source in sources.values_mut() {
-        while let Some(entry) = source.reader.read()? {
+        while let Some(reader) = &mut source.reader
+            && let Some(entry) = reader.read()?
+        {
             if !line(to, source, entry).await {
                 return Ok(false);
             }

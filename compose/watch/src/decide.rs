@@ -20,6 +20,12 @@ pub struct Change {
 }
 
 impl Change {
+    /// Tells whether a file is there under a name that another one had.
+    pub fn is_another_file(&self) -> bool {
+        let both = self.before.zip(self.now).filter(|(before, now)| before.kind == Kind::File && now.kind == Kind::File);
+        both.is_some_and(|(before, now)| before.number() != now.number())
+    }
+
     fn is_directory(&self) -> bool {
         self.now.or(self.before).is_some_and(|stamp| stamp.kind == Kind::Directory)
     }

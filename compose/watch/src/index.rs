@@ -17,6 +17,11 @@ impl Index {
         self.entries.iter()
     }
 
+    /// What is known in a directory, and of it.
+    pub(crate) fn in_and_below<'a>(&'a self, directory: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
+        self.entries.range(directory.to_owned()..).map(|(path, _)| path).take_while(move |path| path.starts_with(directory))
+    }
+
     /// Notes what was found at a path, or that nothing was; adds what that changes.
     pub(crate) fn note(&mut self, path: &Path, found: Option<Stamp>, changes: &mut Vec<Change>) {
         let before = self.entries.get(path).copied();
@@ -36,8 +41,7 @@ impl Index {
 
     /// What was in a directory is gone with it: the innermost first.
     fn forget_below(&mut self, directory: &Path, changes: &mut Vec<Change>) {
-        let below = self.entries.range(directory.to_owned()..).skip(1).take_while(|(path, _)| path.starts_with(directory));
-        let below: Vec<PathBuf> = below.map(|(path, _)| path.clone()).collect();
+        let below: Vec<PathBuf> = self.in_and_below(directory).skip(1).cloned().collect();
         for path in below.into_iter().rev() {
             let before = self.entries.remove(&path);
             changes.push(Change { path, before, now: None });

@@ -29,11 +29,6 @@ impl Journal {
         }
     }
 
-    /// Knows that a container has everything, without having been given it: it was there when watching began.
-    pub fn trust(&mut self, container: &str) {
-        self.containers.entry(container.to_owned()).or_insert(self.latest);
-    }
-
     /// Containers that are gone need nothing.
     pub fn keep(&mut self, containers: &BTreeSet<String>) {
         self.containers.retain(|id, _| containers.contains(id));
@@ -77,7 +72,6 @@ mod tests {
     #[test]
     fn a_new_container_gets_everything_and_one_that_was_stopped_what_it_missed() {
         let mut journal = Journal::default();
-        journal.trust("old");
         journal.note([put("a"), put("b")]);
         assert_eq!(targets(&journal, "old"), ["/app/a", "/app/b"]);
         let (_, _, generation) = journal.due(["old"]).remove(0);

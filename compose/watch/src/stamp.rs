@@ -34,6 +34,11 @@ impl Stamp {
         path.symlink_metadata().ok().map(|about| Self::of(&about))
     }
 
+    /// By which a file is told from another one that has its name.
+    pub(crate) fn number(&self) -> u64 {
+        self.content.1
+    }
+
     pub(crate) fn of(about: &std::fs::Metadata) -> Self {
         let kind = match about.file_type() {
             it if it.is_file() => Kind::File,

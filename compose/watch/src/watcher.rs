@@ -256,8 +256,7 @@ impl Watching {
     fn enter(&mut self, directory: &Path, touch: Touch, now: Instant) {
         // Another one may have had its name.
         self.source.forget(directory);
-        let known = self.index.paths().filter(|(path, _)| path.starts_with(directory)).map(|(path, _)| path.clone());
-        let mut found: Vec<PathBuf> = known.collect();
+        let mut found: Vec<PathBuf> = self.index.in_and_below(directory).cloned().collect();
         for root in self.filter.roots_below(directory) {
             self.anchor(&root);
             self.walk(&root, &mut |path, _| found.push(path));

@@ -11,6 +11,7 @@ mod host;
 mod image;
 mod life;
 mod reach;
+mod rebind;
 mod remove;
 mod start;
 mod step;

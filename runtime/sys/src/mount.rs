@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MoveMountFlags, move_mount};
+use rustix::mount::{MountFlags, MoveMountFlags, UnmountFlags, move_mount};
 
 use crate::beneath::proc_path;
 use crate::error::Context;
@@ -46,6 +46,11 @@ pub struct Change {
 }
 
 impl Change {
+    /// Mounts below are not passed on, in either direction.
+    pub fn private() -> Self {
+        Self { attributes: MountAttributes { propagation: libc::MS_PRIVATE, ..MountAttributes::default() }, recursive: false }
+    }
+
     /// No writes from now on.
     pub fn read_only(recursive: bool) -> Self {
         Self { attributes: MountAttributes { set: READ_ONLY, ..MountAttributes::default() }, recursive }
@@ -76,6 +81,21 @@ pub fn attach(mount: impl AsFd, target: impl AsFd, changes: &[Change]) -> Result
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(&mount, "", target, "", flags).during("move_mount", String::new)?;
     if late { changes.iter().try_for_each(|change| remount::change(mount.as_fd(), *change)) } else { Ok(()) }
+}
+
+/// Puts a mount that was changed first in the place of another one: whoever looks sees one of them. `descriptors` is this process's
+/// `/proc/self/fd`; the working directory of this thread is there afterwards.
+///
+/// # Errors
+/// `EINVAL` before Linux 6.5, and where nothing is mounted at `target`.
+pub fn replace(mount: impl AsFd, target: impl AsFd, descriptors: impl AsFd, changes: &[Change]) -> Result<()> {
+    changes.iter().try_for_each(|change| set_attributes(&mount, *change))?;
+    let flags =
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_BENEATH;
+    move_mount(&mount, "", &target, "", flags).during("move_mount", || "MOVE_MOUNT_BENEATH".to_owned())?;
+    rustix::process::fchdir(&descriptors).during("fchdir", || "\"/proc/self/fd\"".to_owned())?;
+    let number = target.as_fd().as_raw_fd().to_string();
+    rustix::mount::unmount(number.as_str(), UnmountFlags::DETACH).during("umount2", || format!("{number:?}, MNT_DETACH"))
 }
 
 fn set_attributes(mount: impl AsFd, change: Change) -> Result<()> {

@@ -85,6 +85,13 @@ pub(crate) struct Up {
     /// Without progress of pulls
     #[arg(long)]
     pub(crate) quiet_pull: bool,
+    /// Do what the files say when files change: write them into containers, build, restart; also when the files of the stack
+    /// itself change
+    #[arg(short, long, conflicts_with_all = ["detach", "wait", "no_start", "no_build"])]
+    pub(crate) watch: bool,
+    /// Plan and apply what changes when the files of the stack itself do: Compose files, files of variables, Dockerfiles
+    #[arg(long, conflicts_with_all = ["detach", "wait", "no_start"])]
+    pub(crate) live: bool,
     /// Show only output of these services
     #[arg(long, value_name = "SERVICE", conflicts_with = "attach_dependencies")]
     pub(crate) attach: Vec<String>,

@@ -15,7 +15,7 @@ use rcompose_supervisor::messages::{Action, LifecycleVerb, UpOptions};
 use rcompose_plan::BuildWhen;
 use rcompose_supervisor::Settings;
 
-use super::{apply, apply_shown, build, ps};
+use super::{apply, apply_shown, build, ps, watch};
 use crate::arguments::{PullWhen, Up};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -24,7 +24,10 @@ use crate::settings::World;
 
 /// Brings the stack up, and stays with it unless told not to.
 pub(crate) async fn up(world: &World, arguments: Up) -> Result<Exit, CommandError> {
-    let project = world.project_to_start(&arguments.services, arguments.yes)?;
+    let mut project = world.project_to_start(&arguments.services, arguments.yes)?;
+    if arguments.watch {
+        project = watch::built_first(project);
+    }
     let name = project.name.clone();
     if let Some(service) = &arguments.exit_code_from
         && !project.services.contains_key(service)
@@ -49,6 +52,15 @@ pub(crate) async fn up(world: &World, arguments: Up) -> Result<Exit, CommandErro
         build: build_when(arguments.build, arguments.no_build),
         build_options: build::on_the_way(world, &project)?,
     };
+    let watching = watching(&arguments, &options);
+    let session = match &watching {
+        _ if world.global.dry_run => None,
+        // Before anything is built, so that no change is between the two.
+        Some(watching) if arguments.watch || arguments.live => {
+            Some(watch::Session::begin(world, project.clone(), watching.clone()).await?)
+        }
+        _ => None,
+    };
     let began = jiff::Timestamp::now();
     let detached = arguments.detach || arguments.wait || arguments.no_start || world.global.dry_run;
     let shown = shown(&project, &arguments)?;
@@ -67,8 +79,24 @@ pub(crate) async fn up(world: &World, arguments: Up) -> Result<Exit, CommandErro
         }
     }
     let since = i64::try_from(began.as_nanosecond()).unwrap_or(0);
-    let attach = follow::Attach { world, project, arguments: &arguments, services: shown, since };
+    let attach = follow::Attach { world, project, arguments: &arguments, services: shown, since, watching, session };
     follow::follow(attach, &mut interrupts).await
+}
+
+/// What is watched meanwhile, from the beginning or when a key asks for it; nothing where images are not to be built.
+fn watching(arguments: &Up, up: &UpOptions) -> Option<watch::Options> {
+    (!arguments.no_build || arguments.live).then(|| watch::Options {
+        services: arguments.services.clone(),
+        rules: arguments.watch || !arguments.live,
+        live: true,
+        prune: true,
+        up: UpOptions {
+            force_recreate: false,
+            renew_anonymous_volumes: false,
+            build: build_when(false, arguments.no_build),
+            ..up.clone()
+        },
+    })
 }
 
 /// When services with a build section are built.

@@ -30,7 +30,9 @@ pub use store::{
     LocalFile, Named, ProcessSummary, ProjectUsage, PruneRequest, Removed, ResourceSummary, SaveRequest, SystemInfo, TagRequest,
     TransferRequest, VolumeUsage,
 };
-pub use sync::{MAX_CONTENT, SyncEntry, SyncFrame, SyncRequest, SyncedContainer, put_sync_content, put_sync_entry};
+pub use sync::{
+    MAX_CONTENT, RebindRequest, SyncEntry, SyncFrame, SyncRequest, SyncedContainer, put_sync_content, put_sync_entry,
+};
 
 /// Of the messages below.
 pub const VERSION: u32 = 1;

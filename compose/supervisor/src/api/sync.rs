@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::body::{Body, BodyDataStream};
-use axum::extract::State;
+use axum::extract::{Path, State};
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use rcompose_engine::{Engine, FileIdentity, SyncPiece};
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::messages::sync::{read_frame, take_frame};
 use super::{Refusal, Shared};
-use crate::messages::{Failure, SyncEntry, SyncFrame, SyncRequest, SyncedContainer};
+use crate::messages::{Failure, RebindRequest, SyncEntry, SyncFrame, SyncRequest, SyncedContainer};
 
 /// Pieces that a container may be behind.
 const BEHIND: usize = 64;
@@ -41,6 +41,16 @@ pub(super) async fn sync(State(supervisor): State<Shared>, body: Body) -> Result
     }
     drop(senders);
     Ok(Json(writers.join_all().await))
+}
+
+/// Mounts a single file anew; gives where it is seen.
+pub(super) async fn rebind(
+    State(supervisor): State<Shared>,
+    Path(id): Path<String>,
+    Json(request): Json<RebindRequest>,
+) -> Result<Json<Vec<String>>, Refusal> {
+    let engine = supervisor.engine.clone();
+    Ok(Json(crate::keep::blocking(move || engine.rebind(&id, &request.source)).await?))
 }
 
 struct Frames {

@@ -64,6 +64,30 @@ fn a_program_of_roots_keeps_the_owners_that_it_gave() {
 }
 
 #[test]
+fn a_single_file_that_was_replaced_on_the_host_is_mounted_anew() {
+    let host = Host::new();
+    let source = host.path("conf");
+    std::fs::write(&source, "old").unwrap();
+    let mut spec = host.shell("one", "exec 3< /etc/conf; echo ready; sleep 1000 & wait");
+    spec.mounts = vec![bind(&source, "/etc/conf"), Mount { read_only: true, ..bind(&source, "/etc/fixed") }];
+    let id = host.start(spec);
+    host.wait_for_output(&id, "ready");
+    for text in ["new", "newer"] {
+        std::fs::write(host.path("beside"), text).unwrap();
+        std::fs::rename(host.path("beside"), &source).unwrap();
+        assert_eq!(host.engine().rebind(&id, &source).unwrap(), ["/etc/conf", "/etc/fixed"]);
+        let seen = host.exec(&id, "cat /etc/conf /etc/fixed; grep -c /etc/conf /proc/self/mountinfo").1;
+        assert_eq!(seen, format!("{text}{text}1\n"));
+    }
+    let (_, seen) = host.exec(&id, "echo x > /etc/fixed || echo fixed; echo x > /etc/conf && cat /proc/1/fd/3");
+    assert!(seen.ends_with("fixed\nold"), "{seen}");
+    assert_eq!(std::fs::read_to_string(&source).unwrap(), "x\n");
+    host.stop(&id);
+    assert!(host.engine().rebind(&id, &source).unwrap().is_empty());
+    host.finish();
+}
+
+#[test]
 fn one_that_was_stopped_finds_them_when_it_starts() {
     let host = Host::new();
     let id = host.create(host.shell("one", "cat /app/x"));

@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 
 use super::keyboard::Keyboard;
 use super::menu::Wanted;
-use super::{browser, exit_code_of, kill};
+use super::{browser, exit_code_of, kill, shown};
 use crate::arguments::{Progress as Mode, Up};
 use crate::commands::logs::next_or_idle;
-use crate::commands::{apply_request, build, ps};
+use crate::commands::{apply_request, build, ps, watch};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::{LogForm, LogPrinter, Piece, Progress, card};
@@ -46,6 +46,10 @@ pub(super) struct Attach<'a> {
     pub(super) services: Vec<String>,
     /// Nanoseconds since 1970.
     pub(super) since: i64,
+    /// What can be watched.
+    pub(super) watching: Option<watch::Options>,
+    /// Watches from the beginning.
+    pub(super) session: Option<watch::Session<'a>>,
 }
 
 struct Attached<'a> {
@@ -56,6 +60,8 @@ struct Attached<'a> {
     printer: LogPrinter,
     progress: Progress,
     keyboard: Option<Keyboard>,
+    watching: Option<watch::Options>,
+    session: Option<watch::Session<'a>>,
     tasks: JoinSet<()>,
     notes: (mpsc::Sender<Note>, mpsc::Receiver<Note>),
     ending: Option<Ending>,
@@ -89,11 +95,13 @@ impl Interrupts {
 
 /// Shows output until everything has ended, or somebody does not want to see more of it.
 pub(super) async fn follow(attach: Attach<'_>, interrupts: &mut Interrupts) -> Result<Exit, CommandError> {
-    let Attach { world, project, arguments, services, since } = attach;
+    let Attach { world, project, arguments, services, since, watching, session } = attach;
     let (no_color, prefix, timestamps) = (arguments.no_color, !arguments.no_log_prefix, arguments.timestamps);
     let printer = LogPrinter::new(&world.global, &project.name, LogForm { no_color, prefix, timestamps });
     let progress = Progress::new(&world.global, "up").in_lines();
-    let keyboard = Keyboard::open(world, arguments, &project);
+    // A key can ask for what there is something to watch for.
+    let watching = watching.filter(|it| session.is_some() || watch::check(&project, it).is_ok());
+    let keyboard = Keyboard::open(world, arguments, &project, watching.as_ref().map(|_| session.is_some()));
     let mut attached = Attached {
         world,
         project,
@@ -102,6 +110,8 @@ pub(super) async fn follow(attach: Attach<'_>, interrupts: &mut Interrupts) -> R
         printer,
         progress,
         keyboard,
+        watching,
+        session,
         tasks: JoinSet::new(),
         notes: mpsc::channel(256),
         ending: None,
@@ -160,7 +170,8 @@ impl Attached<'_> {
                 }
             };
             tokio::select! {
-                // What has been read of a line stays in its stream; signals, keys and notes are remembered.
+                // What has been read of a line stays in its stream; signals, keys and notes are remembered; a session is where it
+                // was.
                 biased;
                 () = interrupts.next() => self.interrupted(),
                 note = self.notes.1.recv() => {
@@ -178,9 +189,14 @@ impl Attached<'_> {
                         return Ok(exit);
                     }
                 }
+                told = next_told(&mut self.session) => {
+                    if self.told(told?)? || lines.is_none() {
+                        lines = Some(self.lines().await?);
+                    }
+                }
                 event = next => match event? {
                     Some(event) => self.happened(event)?,
-                    None if self.tasks.is_empty() && self.ending.is_none() => {
+                    None if self.tasks.is_empty() && self.ending.is_none() && self.session.is_none() => {
                         self.printer.flush()?;
                         return Ok(Exit::Success);
                     }
@@ -208,6 +224,33 @@ impl Attached<'_> {
             LogEvent::Failed(card) => self.failed(&card),
         }
         Ok(())
+    }
+
+    /// Shows what a session says, and tells whether other services are shown from now on.
+    fn told(&mut self, told: watch::Told) -> Result<bool, CommandError> {
+        let (to, text) = watch::text(self.world, &mut self.progress, &told);
+        self.printer.say(to, &text);
+        let watch::Told::Project(project) = told else { return Ok(false) };
+        self.services = shown(&project, self.arguments)?;
+        self.project = *project;
+        Ok(true)
+    }
+
+    /// Begins to watch, or stops it.
+    async fn toggle_watch(&mut self) {
+        let Some(watching) = &self.watching else { return };
+        let begun = match self.session.take() {
+            Some(_) => None,
+            None => Some(watch::Session::begin(self.world, self.project.clone(), watching.clone()).await),
+        };
+        match begun {
+            None => self.printer.say(Stream::Stdout, "Watch disabled\n"),
+            Some(Ok(session)) => self.session = Some(session),
+            Some(Err(error)) => self.printer.say(Stream::Stderr, &error.render()),
+        }
+        if let Some(keyboard) = &mut self.keyboard {
+            keyboard.menu.set_watching(self.session.is_some());
+        }
     }
 
     /// Stops everything after an end that asks for it.
@@ -247,6 +290,7 @@ impl Attached<'_> {
 
     fn stop(&mut self, ending: Ending) {
         self.ending = Some(ending);
+        self.session = None;
         let what = LifecycleVerb::Stop;
         self.begin("stop", Action::Lifecycle { services: Vec::new(), what, timeout: self.arguments.timeout }, false);
     }
@@ -350,7 +394,8 @@ impl Attached<'_> {
                 let columns = Stream::Stdout.size().0.saturating_sub(1);
                 self.printer.say(Stream::Stdout, &format!("{}\n", "─".repeat(columns)));
             }
-            Some(Wanted::Watch | Wanted::Look) => {}
+            Some(Wanted::Watch) => self.toggle_watch().await,
+            Some(Wanted::Look) => {}
         }
         self.draw();
         Ok(None)
@@ -362,6 +407,14 @@ impl Attached<'_> {
             let rows = keyboard.menu.rows(columns, self.printer.has_colour());
             self.printer.stage.set_bottom(if keyboard.is_on() { rows } else { Vec::new() });
         }
+    }
+}
+
+/// What a session says next; nothing without one.
+async fn next_told(session: &mut Option<watch::Session<'_>>) -> Result<watch::Told, CommandError> {
+    match session {
+        Some(session) => session.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Keyboard {
 
 impl Keyboard {
     /// Takes the keyboard, where there is one, and somebody who can see the menu.
-    pub(super) fn open(world: &World, arguments: &Up, project: &Project) -> Option<Self> {
+    pub(super) fn open(world: &World, arguments: &Up, project: &Project, watching: Option<bool>) -> Option<Self> {
         let wanted = arguments.menu.unwrap_or(true) && world.global.ansi != Ansi::Never;
         if !wanted || terminal::is_dumb() || !Stream::Stdout.is_terminal() || !terminal::is_in_front() {
             return None;
@@ -32,7 +32,7 @@ impl Keyboard {
         let listen = |kind| signal(kind).ok();
         Some(Self {
             keys: Keys::open()?,
-            menu: Menu::new(services, built, None),
+            menu: Menu::new(services, built, watching),
             suspended: listen(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
             woken: listen(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
             resized: listen(SignalKind::window_change())?,

@@ -59,6 +59,10 @@ impl Menu {
         Self { services, built, watching, ..Self::default() }
     }
 
+    pub(super) fn set_watching(&mut self, watching: bool) {
+        self.watching = Some(watching);
+    }
+
     pub(super) fn set_containers(&mut self, containers: &[ContainerSummary]) {
         let mut open: Vec<String> = containers
             .iter()

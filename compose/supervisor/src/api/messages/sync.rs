@@ -118,6 +118,13 @@ pub(crate) fn read_frame(kind: u8, payload: Bytes) -> Result<SyncFrame, String> 
     serde_json::from_slice(&payload).map(SyncFrame::Entry).map_err(|error| error.to_string())
 }
 
+/// A file of this machine that another one has taken the name of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebindRequest {
+    /// Its path, as the service mounts it.
+    pub source: std::path::PathBuf,
+}
+
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncedContainer {
