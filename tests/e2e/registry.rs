@@ -144,6 +144,32 @@ fn a_stack_is_pushed_pulled_and_lives_offline() {
 }
 
 #[test]
+fn what_is_built_is_pushed_on_the_way_and_pulled_if_it_can_be() {
+    let other = "127.0.0.1:5000/team/app:2";
+    let build = format!("build: {{dockerfile_inline: \"FROM scratch\\nCOPY x /x\", tags: ['{other}']}}");
+    let place = scratch(&format!("name: shop\nservices:\n  a: {{image: '{NAME}', {build}}}\n  b: {{{build}}}\n"));
+    place.write("x", "content");
+    let registry = Registry::start(&place, false);
+    let told = place.run(&["--progress", "plain", "build", "--push", "a"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    for name in [NAME, other] {
+        assert!(told.stderr.contains(&format!(" Image {name} Pushed\n")), "{}", told.stderr);
+    }
+    let print = place.run(&["build", "--push", "--print", "a"]).success();
+    assert!(print.contains("type=registry"), "{print}");
+    place.run(&["image", "rm", NAME, other]).success();
+    place.run(&["pull", "--ignore-buildable"]).success();
+    assert_eq!(place.run(&["image", "ls", "-q"]).success(), "");
+    place.run(&["pull"]).success();
+    assert_ne!(place.run(&["image", "ls", "-q", NAME]).success(), "");
+    drop(registry);
+    let told = place.run(&["pull"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert!(told.stderr.contains(&format!("image `{NAME}` cannot be pulled and has to be built: ")), "{}", told.stderr);
+    place.check_nothing_is_left();
+}
+
+#[test]
 fn images_are_refreshed_as_often_as_their_policy_says() {
     let place = loaded(", pull_policy: weekly");
     let registry = Registry::start(&place, false);

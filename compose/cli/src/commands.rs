@@ -262,6 +262,8 @@ async fn pull(world: &World, arguments: Pull) -> Result<Exit, CommandError> {
         services: arguments.services,
         include_deps: arguments.include_deps,
         ignore_failures: arguments.ignore_pull_failures,
+        // What is built here is in no lock.
+        ignore_buildable: arguments.ignore_buildable || arguments.locking.locked,
         policy: arguments.policy.map(PullWhen::policy),
     };
     let name = project.name.clone();

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::cause::Reason;
 use crate::graph::Dependencies;
 use crate::naming::image_name;
+use crate::pushes::add_pushes;
 use crate::{Cause, Operation, Plan, PlanError, up};
 
 /// Which images are to be built.
@@ -19,6 +20,8 @@ pub struct BuildRequest {
     pub services: Vec<String>,
     /// Those of their dependencies too.
     pub with_dependencies: bool,
+    /// What was built is sent to where its name says.
+    pub push: bool,
 }
 
 /// When services with a build section are built.
@@ -41,9 +44,13 @@ pub enum BuildWhen {
 pub fn builds(project: &Project, request: &BuildRequest) -> Result<Plan, PlanError> {
     let graph = Dependencies::of_project(project)?;
     let selected = up::select(project, &graph, &request.services, !request.with_dependencies)?;
-    let built = selected.into_iter().filter(|name| project.services[*name].build.is_some());
+    let built: BTreeSet<&str> = selected.into_iter().filter(|name| project.services[*name].build.is_some()).collect();
     let mut plan = Plan::default();
-    add_builds(&mut plan, project, built.collect(), &|_| How { missing: false, pull: false })?;
+    let planned = add_builds(&mut plan, project, built.clone(), &|_| How { missing: false, pull: false })?;
+    if request.push {
+        let services = built.into_iter().map(|name| &project.services[name]);
+        add_pushes(&mut plan, project, services, |name| planned.get(name).copied());
+    }
     Ok(plan)
 }
 
@@ -62,13 +69,13 @@ pub(crate) fn how(service: &Service, when: BuildWhen, policy: Option<&PullPolicy
     How { missing: !always, pull }
 }
 
-/// Adds a build for each service, and for those that it is built from.
-pub(crate) fn add_builds(
+/// Adds a build for each service, and for those that it is built from; gives the builds by service.
+pub(crate) fn add_builds<'a>(
     plan: &mut Plan,
-    project: &Project,
-    services: BTreeSet<&str>,
+    project: &'a Project,
+    services: BTreeSet<&'a str>,
     how: &dyn Fn(&Service) -> How,
-) -> Result<(), PlanError> {
+) -> Result<BTreeMap<&'a str, NodeIndex>, PlanError> {
     let mut planned: BTreeMap<&str, NodeIndex> = BTreeMap::new();
     // Those that are open, each with the contexts that have not been looked at; no recursion, so that a chain costs no stack.
     for name in services {
@@ -104,7 +111,7 @@ pub(crate) fn add_builds(
             planned.insert(current, node);
         }
     }
-    Ok(())
+    Ok(planned)
 }
 
 /// The services whose images a service is built from. One that has no build is left to the builder, which says so.

@@ -21,6 +21,8 @@ pub struct ImageRequest {
     pub policy: Option<PullPolicy>,
     /// When services with a build section are built.
     pub build: BuildWhen,
+    /// What can be built is left out.
+    pub ignore_buildable: bool,
 }
 
 /// Plans to have the images at hand, each reference once and with the strictest policy that a service gives it.
@@ -35,7 +37,7 @@ pub fn images(project: &Project, request: &ImageRequest) -> Result<Plan, PlanErr
     for service in selected.iter().map(|name| &project.services[*name]) {
         if service.build.is_some() && request.build != BuildWhen::Never {
             built.insert(service.name.as_str());
-        } else if let Some(image) = &service.image {
+        } else if let Some(image) = service.image.as_ref().filter(|_| service.build.is_none() || !request.ignore_buildable) {
             wanted.entry((image, service.platform.as_deref())).or_default().push(service);
         }
     }
@@ -57,29 +59,6 @@ pub fn images(project: &Project, request: &ImageRequest) -> Result<Plan, PlanErr
                 project.origins.find(&format!("services.{}.image", users[0].name)),
             ),
         );
-    }
-    Ok(plan)
-}
-
-/// Plans to send the images of services that say how they are built to their registries, each reference once. An image that is
-/// only used here belongs to somebody else, and one without a name has no place to go: such a service is warned of.
-///
-/// # Errors
-/// A cycle, a dependency or service that is not there.
-pub fn pushes(project: &Project, request: &ImageRequest) -> Result<Plan, PlanError> {
-    let graph = Dependencies::of_project(project)?;
-    let selected = up::select(project, &graph, &request.services, request.no_deps)?;
-    let mut wanted: BTreeMap<&str, Vec<&Service>> = BTreeMap::new();
-    let mut plan = Plan::default();
-    for service in selected.iter().map(|name| &project.services[*name]).filter(|service| service.build.is_some()) {
-        match &service.image {
-            Some(image) => wanted.entry(image).or_default().push(service),
-            None => plan.warn(format!("service {}: it has no `image` that says where to push to", service.name)),
-        }
-    }
-    for (reference, users) in wanted {
-        let place = project.origins.find(&format!("services.{}.image", users[0].name));
-        plan.add(Operation::PushImage { reference: reference.to_owned() }, Cause::at(Reason::Requested, place));
     }
     Ok(plan)
 }

@@ -37,7 +37,7 @@ pub(crate) struct Build {
     /// Ask registries for newer base images
     #[arg(long)]
     pub(crate) pull: bool,
-    /// Push what was built
+    /// Push what was built, to where `image` and `tags` say
     #[arg(long)]
     pub(crate) push: bool,
     /// Without progress

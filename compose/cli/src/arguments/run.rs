@@ -106,9 +106,9 @@ pub(crate) struct Pull {
     /// Go on when one cannot be pulled
     #[arg(long)]
     pub(crate) ignore_pull_failures: bool,
-    /// Leave out images that can be built; they are left out in any case
-    #[arg(long, hide = true)]
-    _ignore_buildable: bool,
+    /// Leave out images that can be built; without this it is a warning when one of them cannot be pulled
+    #[arg(long)]
+    pub(crate) ignore_buildable: bool,
     /// Images are pulled side by side in any case
     #[arg(long, hide = true)]
     _parallel: bool,

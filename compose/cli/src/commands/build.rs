@@ -21,7 +21,7 @@ pub(crate) async fn build(world: &World, arguments: Build) -> Result<Exit, Comma
         output::print(&format!("{:#}\n", bake(&project, &arguments)))?;
         return Ok(Exit::Success);
     }
-    told(&arguments)?;
+    tell_what_has_no_effect(&arguments);
     let options = options(world, &project, &arguments)?;
     let name = project.name.clone();
     let global = Global { progress: arguments.progress.unwrap_or(world.global.progress), ..world.global.clone() };
@@ -30,8 +30,7 @@ pub(crate) async fn build(world: &World, arguments: Build) -> Result<Exit, Comma
     or_interrupted(async { work.await.map(|_| Exit::Success) }).await
 }
 
-/// What has no effect is said; what cannot be done is refused before anything is.
-fn told(arguments: &Build) -> Result<(), CommandError> {
+fn tell_what_has_no_effect(arguments: &Build) {
     let ignored = [
         ("--builder", arguments.builder.is_some()),
         ("--provenance", arguments.provenance.is_some()),
@@ -40,11 +39,6 @@ fn told(arguments: &Build) -> Result<(), CommandError> {
     for (flag, _) in ignored.into_iter().filter(|(_, given)| *given) {
         output::warn_text(&format!("{flag} has no effect here"));
     }
-    if arguments.push {
-        let text = "--push: pushing is not there yet; save images with `rcompose image save`";
-        return Err(CommandError::Usage(text.to_owned()));
-    }
-    Ok(())
 }
 
 /// How images are built by a command that builds on its way.
@@ -75,6 +69,7 @@ fn options(world: &World, project: &Project, arguments: &Build) -> Result<BuildO
         memory: memory.transpose()?,
         ssh: arguments.ssh.clone(),
         check: arguments.check,
+        push: arguments.push,
         ..on_the_way(world, project)?
     })
 }
@@ -87,10 +82,11 @@ fn bake(project: &Project, arguments: &Build) -> Value {
         let Some(build) = &service.build else { continue };
         let section = &build.attributes;
         let tag = rcompose_plan::image_name(project, service).unwrap_or_default();
+        let push = arguments.push && service.image.is_some();
         let mut target = Map::from_iter([
             ("context".to_owned(), json!(project.working_dir.join(&build.context))),
             ("tags".to_owned(), json!([tag])),
-            ("output".to_owned(), json!(["type=docker"])),
+            ("output".to_owned(), json!([if push { "type=registry" } else { "type=docker" }])),
         ]);
         let renamed = [
             ("dockerfile", "dockerfile"),

@@ -40,8 +40,30 @@ fn pushes_what_was_built_and_has_a_name() {
         "1. push image `small`: asked for (compose.yaml:4:3)
          warning: service tool: it has no `image` that says where to push to",
     );
+    let request = BuildRequest { services: vec!["web".to_owned()], with_dependencies: false, push: true };
+    check(
+        builds(&project, &request),
+        "1. build image `small` of service `web`: needed by `web` (compose.yaml:4:3)
+         2. push image `small`: asked for (compose.yaml:4:3) [after 1]",
+    );
     let only = ImageRequest { services: vec!["db".to_owned()], no_deps: true, ..ImageRequest::default() };
     check(pushes(&project, &only), "");
+    // They may be pulled instead of being built, or left alone.
+    let pull = |ignore_buildable| ImageRequest { build: BuildWhen::Never, ignore_buildable, ..ImageRequest::default() };
+    assert!(images(&project, &pull(false)).unwrap().to_string().contains("ensure image `small`"));
+    assert!(!images(&project, &pull(true)).unwrap().to_string().contains("ensure image `small`"));
+}
+
+#[test]
+fn further_tags_go_along() {
+    let attributes = serde_json::json!({ "tags": ["small:2", "elsewhere/small:1"] });
+    let project = project([Service { build: Some(Build { context: "/ctx".to_owned(), attributes }), ..service("web") }]);
+    check(
+        pushes(&project, &ImageRequest::default()),
+        "1. push image `elsewhere/small:1`: asked for (compose.yaml:2:3)
+         2. push image `small`: asked for (compose.yaml:2:3)
+         3. push image `small:2`: asked for (compose.yaml:2:3)",
+    );
 }
 fn built(name: &str, contexts: serde_json::Value) -> Service {
     let attributes = serde_json::json!({ "context": ".", "additional_contexts": contexts });
@@ -64,7 +86,7 @@ fn an_image_that_is_built_comes_after_those_that_it_is_built_from() {
          3. build image `shop-app` of service `app` unless it is there: needed by `app` (compose.yaml:2:3) [after 2]
          4. ensure image `small`: needed by `db` (compose.yaml:4:3)",
     );
-    let request = BuildRequest { services: vec!["middle".to_owned()], with_dependencies: false };
+    let request = BuildRequest { services: vec!["middle".to_owned()], with_dependencies: false, push: false };
     check(
         builds(&project, &request),
         "1. build image `shop-base` of service `base`: needed by `base` (compose.yaml:3:3)

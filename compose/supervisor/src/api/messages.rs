@@ -158,6 +158,8 @@ pub struct BuildOptions {
     pub ssh_agent: Option<String>,
     /// The Dockerfiles are looked at, and nothing is built.
     pub check: bool,
+    /// What was built is sent to its registry.
+    pub push: bool,
     /// Digests that base images are pinned to.
     pub pins: Pins,
 }
@@ -192,6 +194,7 @@ pub struct PullOptions {
     pub services: Vec<String>,
     pub include_deps: bool,
     pub ignore_failures: bool,
+    pub ignore_buildable: bool,
     pub policy: Option<PullPolicy>,
 }
 

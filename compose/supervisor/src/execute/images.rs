@@ -18,9 +18,23 @@ impl Run {
         platform: Option<&str>,
         optional: bool,
     ) -> Result<(), Failure> {
+        match self.ensure_required(reference, policy, platform).await {
+            // It can be built all the same.
+            Err(failure) if optional => {
+                let why = failure.causes.last().unwrap_or(&failure.message);
+                let text = format!("image `{reference}` cannot be pulled and has to be built: {why}");
+                tell(&self.events, Event::Warning { text }).await;
+                progress(&self.events, &format!("Image {reference}"), "Has to be built", ProgressStatus::Warning).await;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn ensure_required(&self, reference: &str, policy: &PullPolicy, platform: Option<&str>) -> Result<(), Failure> {
         let platform = platform.map(str::parse::<Platform>).transpose().map_err(|error| Failure::of(&error))?;
         let present = self.is_present(reference, platform.as_ref());
-        if optional || (present && !self.is_due(reference, policy)) {
+        if present && !self.is_due(reference, policy) {
             return Ok(());
         }
         if let Some(path) = reference.strip_prefix("rootfs:") {

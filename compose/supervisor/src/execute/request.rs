@@ -104,6 +104,7 @@ async fn bring_up(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options:
         no_deps: options.no_deps,
         policy: options.pull.clone(),
         build: options.build,
+        ignore_buildable: false,
     };
     let failures = ensure_images(supervisor, request, project, &wanted, events).await;
     if !failures.is_empty() {
@@ -162,6 +163,7 @@ async fn make_one_off(
         no_deps: options.no_deps,
         policy: options.pull.clone(),
         build: options.build,
+        ignore_buildable: false,
     };
     let failures = ensure_images(supervisor, request, project, &wanted, events).await;
     if !failures.is_empty() {
@@ -206,7 +208,11 @@ async fn build_images(
     events: &Events,
 ) -> Vec<Failure> {
     let Some(project) = &request.project else { return vec![no_files()] };
-    let wanted = BuildRequest { services: options.services.clone(), with_dependencies: options.with_dependencies };
+    let wanted = BuildRequest {
+        services: options.services.clone(),
+        with_dependencies: options.with_dependencies,
+        push: options.push && !options.check,
+    };
     let plan = builds(project, &wanted);
     if plan.as_ref().is_ok_and(Plan::is_empty) {
         tell(events, Event::Warning { text: "No services to build".to_owned() }).await;
@@ -248,6 +254,7 @@ async fn pull(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options: &Pu
         no_deps: !options.include_deps,
         policy: Some(policy),
         build: BuildWhen::Never,
+        ignore_buildable: options.ignore_buildable,
     };
     let failures = run_plan(supervisor, request, images(project, &wanted), events).await;
     if options.ignore_failures { as_warnings(failures, events).await } else { failures }
@@ -260,6 +267,7 @@ async fn push(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options: &Pu
         no_deps: !options.include_deps,
         policy: None,
         build: BuildWhen::Never,
+        ignore_buildable: false,
     };
     let failures = run_plan(supervisor, request, pushes(project, &wanted), events).await;
     if options.ignore_failures { as_warnings(failures, events).await } else { failures }
