@@ -1,5 +1,6 @@
 //! Archives of images: what `docker save` writes, and OCI layouts, in any order of entries; read, and written.
 
+mod layout;
 mod members;
 mod save;
 
@@ -16,6 +17,8 @@ use crate::store::{Store, StoreError, Unpacked};
 use crate::{Digest, Reference};
 use members::{Members, member_name};
 
+pub use layout::LayoutName;
+pub(crate) use layout::load_layer;
 pub use save::{ArchiveForm, SaveError, Saving};
 
 /// The most that a description or manifest may hold.
@@ -77,30 +80,6 @@ struct SavedImage {
     layers: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    #[serde(default)]
-    manifests: Vec<Descriptor>,
-    #[serde(default)]
-    layers: Vec<Descriptor>,
-    config: Option<Descriptor>,
-}
-
-#[derive(Deserialize)]
-struct Descriptor {
-    digest: Digest,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-    platform: Option<Platform>,
-}
-
-#[derive(Deserialize)]
-struct Platform {
-    architecture: String,
-    os: String,
-}
-
 /// An image of an archive, found out.
 struct Found {
     config: String,
@@ -124,7 +103,11 @@ impl Store {
     }
 
     fn load_members(&self, members: &Members) -> Result<Vec<Loaded>, LoadError> {
-        let found = if members.has("manifest.json") { saved_images(members)? } else { layout_images(members)? };
+        let found = if members.has("manifest.json") { saved_images(members)? } else { layout::images(members)? };
+        self.load_found(found, members)
+    }
+
+    fn load_found(&self, found: Vec<Found>, members: &Members) -> Result<Vec<Loaded>, LoadError> {
         if found.is_empty() {
             return Err(LoadError::Invalid("it names no image".to_owned()));
         }
@@ -227,53 +210,6 @@ fn saved_images(members: &Members) -> Result<Vec<Found>, LoadError> {
         tags: image.repo_tags.unwrap_or_default(),
     };
     Ok(images.into_iter().map(found).collect())
-}
-
-/// Spec: image-spec `image-layout.md`.
-fn layout_images(members: &Members) -> Result<Vec<Found>, LoadError> {
-    let mut found = Vec::new();
-    for descriptor in read_document(members, "index.json")?.manifests {
-        let tag = descriptor
-            .annotations
-            .get("io.containerd.image.name")
-            .or_else(|| descriptor.annotations.get("org.opencontainers.image.ref.name"));
-        let tags: Vec<String> = tag.filter(|tag| tag.parse::<Reference>().is_ok()).cloned().into_iter().collect();
-        found.push(layout_image(members, &descriptor.digest, tags, 0)?);
-    }
-    Ok(found)
-}
-
-fn blob(digest: &Digest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
-}
-
-fn layout_image(members: &Members, digest: &Digest, tags: Vec<String>, depth: u32) -> Result<Found, LoadError> {
-    let text = document(members, &blob(digest))?;
-    if Digest::of(text.as_bytes()) != *digest {
-        return Err(LoadError::Invalid(format!("the content of manifest {digest} is another")));
-    }
-    let parsed: Document = serde_json::from_str(&text).map_err(|source| LoadError::Document { name: blob(digest), source })?;
-    match (parsed.config, parsed.manifests.is_empty()) {
-        (Some(config), true) => Ok(Found {
-            config: blob(&config.digest),
-            layers: parsed.layers.iter().map(|layer| blob(&layer.digest)).collect(),
-            tags,
-        }),
-        (None, false) if depth < 3 => {
-            let ours = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-            let fits = |it: &&Descriptor| {
-                it.platform.as_ref().is_none_or(|platform| platform.os == "linux" && platform.architecture == ours)
-            };
-            let fitting = parsed.manifests.iter().find(fits);
-            let fitting = fitting.ok_or_else(|| LoadError::Invalid(format!("no image for linux/{ours} in it")))?;
-            layout_image(members, &fitting.digest, tags, depth + 1)
-        }
-        _ => Err(LoadError::Invalid(format!("manifest {digest} is both or neither an image and a list of images"))),
-    }
-}
-
-fn read_document(members: &Members, name: &str) -> Result<Document, LoadError> {
-    serde_json::from_str(&document(members, name)?).map_err(|source| LoadError::Document { name: name.to_owned(), source })
 }
 
 #[cfg(test)]

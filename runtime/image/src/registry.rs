@@ -11,6 +11,7 @@ mod credentials;
 mod download;
 mod endpoint;
 mod error;
+mod layer_set;
 mod login;
 mod manifest;
 mod progress;
@@ -29,9 +30,12 @@ use serde::{Deserialize, Serialize};
 pub use artifact::{Artifact, ArtifactKind, Part, fetch_artifact, resolve_digest};
 pub use credentials::CredentialsError;
 pub use error::RegistryError;
+pub(crate) use layer_set::is_absent;
 pub use login::{Login, log_in, log_out};
+pub(crate) use manifest::{Descriptor, OCI_MANIFEST};
 pub use progress::{LayerState, PullProgress, PushProgress};
 pub use push::Pushed;
+pub(crate) use spool::{COMPRESSION, pack};
 
 /// Registries, as the configuration describes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,11 +1,16 @@
 //! The members of an archive: by their clean names, as stretches of one file. Their names are a stranger's and never become paths.
+//! A folder with the layout of OCI has the same members, as files.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
 use std::sync::Arc;
+
+use rcompose_sys::beneath::Root;
+use rustix::fs::{Mode, OFlags};
 
 use super::LoadError;
 use crate::layer::{self, Fuse};
@@ -13,13 +18,23 @@ use crate::layer::{self, Fuse};
 /// The most members of one archive: images have a few dozen layers.
 const MAX_MEMBERS: usize = 100_000;
 
-/// A stretch of a file.
+/// A stretch of a file, or a file of a folder.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
-    file: Arc<File>,
+    source: Source,
     start: u64,
     pub(super) length: u64,
 }
+
+#[derive(Debug, Clone)]
+enum Source {
+    Open(Arc<File>),
+    /// Opened when it is read: a folder may hold more files than may be open.
+    Beneath(Arc<Root>, String),
+}
+
+/// Where blobs are in a layout.
+const BLOBS: &str = "blobs/sha256";
 
 /// The members of an archive.
 #[derive(Debug, Default)]
@@ -46,7 +61,7 @@ impl Members {
             if start.saturating_add(size) > length {
                 return Err(LoadError::Read(io::ErrorKind::UnexpectedEof.into()));
             }
-            collecting.entry(&mut entry, |_| Ok(Member { file: file.clone(), start, length: size }))?;
+            collecting.entry(&mut entry, |_| Ok(Member { source: Source::Open(file.clone()), start, length: size }))?;
         }
         Ok(Some(collecting.finish()))
     }
@@ -72,12 +87,38 @@ impl Members {
                     }
                     end = (&*file).stream_position()?;
                 }
-                Ok(Member { file: file.clone(), start, length: end - start })
+                Ok(Member { source: Source::Open(file.clone()), start, length: end - start })
             })?;
             // What is none of ours.
             io::copy(&mut entry, &mut io::sink()).map_err(LoadError::Read)?;
         }
         Ok(collecting.finish())
+    }
+
+    /// Of a folder with the layout of OCI. No link leads out of it.
+    pub(super) fn of_layout(folder: &Path) -> Result<Self, LoadError> {
+        let refused = |error: rcompose_sys::Error| LoadError::Read(error.into());
+        let root = Arc::new(Root::open(folder).map_err(refused)?);
+        let mut members = BTreeMap::new();
+        let mut add = |name: String| {
+            let about = root.open_path(&name).and_then(|handle| regular(&handle).map(|length| (handle, length)));
+            if let Ok((_, Some(length))) = about {
+                members.insert(name.clone(), Member { source: Source::Beneath(root.clone(), name), start: 0, length });
+            }
+        };
+        ["index.json", "oci-layout"].into_iter().for_each(|name| add(name.to_owned()));
+        let listed = root.open_file(BLOBS, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).map_err(refused)?;
+        let listed = rustix::fs::Dir::new(listed).map_err(|errno| LoadError::Read(errno.into()))?;
+        for (count, entry) in listed.enumerate() {
+            if count >= MAX_MEMBERS {
+                return Err(LoadError::Invalid(format!("it has more than {MAX_MEMBERS} members")));
+            }
+            let entry = entry.map_err(|errno| LoadError::Read(errno.into()))?;
+            if let Some(name) = entry.file_name().to_str().ok().filter(|name| !name.starts_with('.')) {
+                add(format!("{BLOBS}/{name}"));
+            }
+        }
+        Ok(Self(members))
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Member> {
@@ -136,20 +177,41 @@ impl Collecting {
 impl Member {
     /// Reads it from its beginning; several may do so at once.
     pub(super) fn read(&self) -> impl Read + use<> {
-        Stretch { file: self.file.clone(), position: self.start, end: self.start + self.length }
+        Stretch { source: self.source.clone(), position: self.start, end: self.start + self.length }
     }
 }
 
+/// The length of a regular file; `None` of anything else.
+fn regular(handle: &OwnedFd) -> rcompose_sys::Result<Option<u64>> {
+    let about = rustix::fs::fstat(handle).map_err(|errno| rcompose_sys::Error::new("fstat", "a member".to_owned(), errno))?;
+    let is_regular = rustix::fs::FileType::from_raw_mode(about.st_mode).is_file();
+    Ok(u64::try_from(about.st_size).ok().filter(|_| is_regular))
+}
+
 struct Stretch {
-    file: Arc<File>,
+    source: Source,
     position: u64,
     end: u64,
+}
+
+impl Stretch {
+    fn file(&mut self) -> io::Result<&Arc<File>> {
+        if let Source::Beneath(root, name) = &self.source {
+            let file = root.open_file(name, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?;
+            self.source = Source::Open(Arc::new(File::from(file)));
+        }
+        match &self.source {
+            Source::Open(file) => Ok(file),
+            Source::Beneath(..) => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
 }
 
 impl Read for Stretch {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX).min(buffer.len());
-        let count = self.file.read_at(&mut buffer[..left], self.position)?;
+        let position = self.position;
+        let count = self.file()?.read_at(&mut buffer[..left], position)?;
         if count == 0 && left > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::blob;
+use super::layout::blob;
 use crate::layer::{self, Packed};
 use crate::store::{Store, StoreError};
 use crate::{Digest, Reference};

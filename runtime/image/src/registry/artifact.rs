@@ -17,7 +17,7 @@ const MAX_PART: u64 = 10 << 20;
 const MAX_PARTS: u64 = 32 << 20;
 /// The most parts that an artifact may have.
 const MAX_COUNT: usize = 200;
-const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
                       application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
 /// What kind of artifact is meant.
@@ -112,19 +112,19 @@ pub async fn fetch_artifact(
 
 /// Why it was not to be had: of the mirrors, and of the registry itself, which is asked last.
 #[derive(Default)]
-struct Failed {
+pub(super) struct Failed {
     mirrors: Vec<String>,
     last: Option<(String, RegistryError)>,
 }
 
 impl Failed {
-    fn push(&mut self, endpoint: &Endpoint, error: RegistryError) {
+    pub(super) fn push(&mut self, endpoint: &Endpoint, error: RegistryError) {
         if let Some((registry, error)) = self.last.replace((endpoint.registry.clone(), error)) {
             self.mirrors.push(error.told(&registry));
         }
     }
 
-    fn error(self) -> RegistryError {
+    pub(super) fn error(self) -> RegistryError {
         let (_, error) = self.last.expect("a reference has at least its own registry");
         if self.mirrors.is_empty() { error } else { RegistryError::Mirrors { mirrors: self.mirrors, source: Box::new(error) } }
     }

@@ -20,7 +20,7 @@ const MAX_IMAGES: usize = 1000;
 /// The most layers of an image: overlayfs takes 500.
 const MAX_LAYERS: usize = 500;
 
-pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(super) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -29,15 +29,15 @@ const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Descriptor {
+pub(crate) struct Descriptor {
     #[serde(default)]
-    pub(super) media_type: String,
-    pub(super) digest: Digest,
-    pub(super) size: u64,
+    pub(crate) media_type: String,
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) urls: Vec<String>,
+    pub(crate) urls: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) platform: Option<Platform>,
+    pub(crate) platform: Option<Platform>,
 }
 
 #[derive(Debug, Deserialize)]

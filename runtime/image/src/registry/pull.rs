@@ -27,11 +27,11 @@ use crate::{Digest, Image, Platform, Reference, Store};
 const TOLD_EVERY: Duration = Duration::from_millis(100);
 
 /// One pull from one registry.
-struct Pull<'a> {
-    store: &'a Store,
-    transport: &'a Transport,
-    endpoint: &'a Endpoint,
-    reference: &'a Reference,
+pub(super) struct Pull<'a> {
+    pub(super) store: &'a Store,
+    pub(super) transport: &'a Transport,
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) reference: &'a Reference,
 }
 
 impl Store {
@@ -95,7 +95,7 @@ impl Pull<'_> {
     }
 
     /// The image's own description: the one that is there already, or a small blob.
-    async fn description(&self, blob: &Descriptor) -> Result<String, RegistryError> {
+    pub(super) async fn description(&self, blob: &Descriptor) -> Result<String, RegistryError> {
         if let Ok(text) = self.store.description(&blob.digest)
             && Digest::of(text.as_bytes()) == blob.digest
         {
@@ -158,7 +158,7 @@ impl Pull<'_> {
     }
 
     /// Has a layer in the store.
-    async fn layer(&self, diff_id: &Digest, blob: &Descriptor, watched: &Watched) -> Result<(), RegistryError> {
+    pub(super) async fn layer(&self, diff_id: &Digest, blob: &Descriptor, watched: &Watched) -> Result<(), RegistryError> {
         let layers = &self.store.layers;
         let _turn = self.store.flights.turn(diff_id, || watched.set(LayerState::Waiting)).await;
         if layers.has(diff_id) {

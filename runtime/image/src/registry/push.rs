@@ -36,12 +36,13 @@ pub struct Pushed {
     pub renewed: Vec<Digest>,
 }
 
-struct Push<'a> {
-    store: &'a Store,
-    transport: &'a Transport,
-    endpoint: &'a Endpoint,
-    reference: &'a Reference,
-    config: &'a RegistryConfig,
+/// One push to one repository.
+pub(super) struct Push<'a> {
+    pub(super) store: &'a Store,
+    pub(super) transport: &'a Transport,
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) reference: &'a Reference,
+    pub(super) config: &'a RegistryConfig,
 }
 
 impl Store {
@@ -55,8 +56,7 @@ impl Store {
         config: &RegistryConfig,
         progress: impl Fn(PushProgress) + Send + Sync,
     ) -> Result<Pushed, RegistryError> {
-        let tag = reference.tag().filter(|_| reference.digest().is_none());
-        let tag = tag.ok_or_else(|| RegistryError::NoTag(reference.familiar()))?;
+        let tag = tag_of(reference)?;
         let image = self.resolve(&reference.to_string())?;
         let _lease = self.lease(image.config.rootfs.diff_ids.iter().cloned());
         let transport = Transport::new(config)?;
@@ -65,15 +65,15 @@ impl Store {
         let push = Push { store: self, transport: &transport, endpoint: &endpoint, reference, config };
         let kept = self.manifest_of(&image.id).and_then(|text| Manifest::parse(&text));
         let kept = kept.filter(|manifest| manifest.layers.len() == image.config.rootfs.diff_ids.len());
-        let (layers, renewed) = push.layers(&image, kept.as_ref(), &progress).await?;
+        let (layers, renewed) = push.layers(&image.config.rootfs.diff_ids, kept.as_ref(), &progress).await?;
         let text = match kept {
             Some(manifest) if renewed.is_empty() => manifest.text,
             _ => manifest(&image, &self.read_description(&image)?, &layers),
         };
-        push.description(&image).await?;
+        let description = self.read_description(&image)?;
+        push.document(&description, OCI_CONFIG).await?;
         let digest = push.manifest(tag, &text).await?;
         let size = image.size;
-        let description = self.read_description(&image)?;
         self.add_with(&description, image.config, size, Some(text))?;
         self.know_digest(reference, &digest)?;
         Ok(Pushed { digest, renewed })
@@ -85,6 +85,12 @@ impl Store {
     }
 }
 
+/// A push goes to a tag: what digest it gets is found out.
+pub(super) fn tag_of(reference: &Reference) -> Result<&str, RegistryError> {
+    let tag = reference.tag().filter(|_| reference.digest().is_none());
+    tag.ok_or_else(|| RegistryError::NoTag(reference.familiar()))
+}
+
 /// A manifest for layers that were compressed here.
 fn manifest(image: &Image, description: &str, layers: &[Descriptor]) -> String {
     let config = json!({ "mediaType": OCI_CONFIG, "digest": image.id.to_string(), "size": description.len() });
@@ -93,13 +99,12 @@ fn manifest(image: &Image, description: &str, layers: &[Descriptor]) -> String {
 
 impl Push<'_> {
     /// Has every layer in the registry. Gives the forms in which they are there, and those of `kept` that could not be had.
-    async fn layers(
+    pub(super) async fn layers(
         &self,
-        image: &Image,
+        diff_ids: &[Digest],
         kept: Option<&Manifest>,
         progress: &(impl Fn(PushProgress) + Send + Sync),
     ) -> Result<(Vec<Descriptor>, Vec<Digest>), RegistryError> {
-        let diff_ids = &image.config.rootfs.diff_ids;
         let fixed = |number: usize| kept.map(|manifest| &manifest.layers[number]);
         let watch = |(number, diff_id): (usize, &Digest)| match fixed(number) {
             Some(blob) => Watched::new(&blob.digest, blob.size),
@@ -264,28 +269,25 @@ impl Push<'_> {
         Ok((form, Spooled::new(file, folder)))
     }
 
-    /// The image's description, which is a small blob.
-    async fn description(&self, image: &Image) -> Result<(), RegistryError> {
-        if self.has(&image.id).await? {
-            return Ok(());
+    /// Has a small blob in the registry: an image's description.
+    pub(super) async fn document(&self, text: &str, media_type: &str) -> Result<Descriptor, RegistryError> {
+        let (digest, size) = (Digest::of(text.as_bytes()), text.len() as u64);
+        let blob = Descriptor { media_type: media_type.to_owned(), digest, size, urls: Vec::new(), platform: None };
+        if self.has(&blob.digest).await? {
+            return Ok(blob);
         }
-        let text = self.store.read_description(image)?;
         let folder = self.store.layers.scratch()?;
-        let path = folder.path().join("config");
-        std::fs::write(&path, &text).map_err(RegistryError::Write)?;
+        let path = folder.path().join("document");
+        std::fs::write(&path, text).map_err(RegistryError::Write)?;
         let file = Arc::new(std::fs::File::open(&path).map_err(RegistryError::Write)?);
-        let blob = Descriptor {
-            media_type: OCI_CONFIG.to_owned(),
-            digest: image.id.clone(),
-            size: text.len() as u64,
-            urls: Vec::new(),
-            platform: None,
-        };
-        let Some(session) = upload::begin(self.transport, self.endpoint, None).await? else { return Ok(()) };
-        upload::upload(self.transport, self.endpoint, session, &file, &blob, &std::sync::atomic::AtomicU64::new(0)).await
+        if let Some(session) = upload::begin(self.transport, self.endpoint, None).await? {
+            let count = std::sync::atomic::AtomicU64::new(0);
+            upload::upload(self.transport, self.endpoint, session, &file, &blob, &count).await?;
+        }
+        Ok(blob)
     }
 
-    async fn manifest(&self, tag: &str, text: &str) -> Result<Digest, RegistryError> {
+    pub(super) async fn manifest(&self, tag: &str, text: &str) -> Result<Digest, RegistryError> {
         let digest = Digest::of(text.as_bytes());
         let kind = Manifest::parse(text).map_or_else(|| OCI_MANIFEST.to_owned(), |manifest| manifest.media_type());
         let url = self.endpoint.manifest(tag);

@@ -12,7 +12,7 @@ use crate::layer::Packed;
 use crate::store::Layers;
 
 /// How layers that were made here are compressed: half as large as fast, and not for its last few percent.
-pub(super) const COMPRESSION: flate2::Compression = flate2::Compression::new(4);
+pub(crate) const COMPRESSION: flate2::Compression = flate2::Compression::new(4);
 const GZIP_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// A blob as a file that goes with its value.
@@ -28,7 +28,7 @@ impl Spooled {
 }
 
 /// Writes the archive of a layer into a file, compressed or as it is.
-pub(super) fn pack(
+pub(crate) fn pack(
     layers: &Layers,
     diff_id: &Digest,
     path: &Path,
