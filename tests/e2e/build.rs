@@ -1,5 +1,8 @@
 //! `build`: images from Dockerfiles, by running or describing what comes out.
 
+mod caches;
+mod contexts;
+
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 

@@ -211,6 +211,7 @@ fn roots(global: &Global, environment: &Environment) -> Result<Settings, Command
         run_root: global.run_root.clone().unwrap_or_else(run),
         pools: file.pools,
         registries: file.registries,
+        build_cache: file.disk.build_cache.as_deref().map(bytes).transpose()?,
     })
 }
 
@@ -220,6 +221,20 @@ fn roots(global: &Global, environment: &Environment) -> Result<Settings, Command
 struct ConfigFile {
     pools: Vec<String>,
     registries: RegistryConfig,
+    disk: DiskConfig,
+}
+
+/// What may take how much room.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct DiskConfig {
+    /// `20g`.
+    build_cache: Option<String>,
+}
+
+fn bytes(text: &str) -> Result<u64, CommandError> {
+    let invalid = || CommandError::Usage(format!("the configuration's `build-cache = {text:?}` is no size: write 512m, 20g"));
+    rcompose_supervisor::parse_size(text).ok_or_else(invalid)
 }
 
 fn configuration(root: bool, environment: &Environment, home: &Path) -> Result<ConfigFile, CommandError> {

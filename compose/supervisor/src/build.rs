@@ -1,19 +1,21 @@
 //! Building images for services: from the build section to the builder's request, and the builds that go on.
 
+mod caches;
+mod outside;
 mod request;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rcompose_build::{BuildError, BuildEvent, Built, Cancel, Outside, PullFailure, StepError};
-use rcompose_engine::image::{FetchRequest, Fetched, Reference};
+use rcompose_build::{BuildError, BuildEvent, Built, Cancel, StepError};
+use rcompose_engine::image::Reference;
 use rcompose_model::Project;
 use rcompose_model::project::Service;
 
 use crate::execute::Events;
 use crate::messages::{BuildOptions, Event, Failure};
 use crate::supervisor::Supervisor;
+use outside::Puller;
 use request::request;
 
 /// Builds that go on, so that they can be told to stop when the supervisor ends.
@@ -29,8 +31,11 @@ impl Builds {
         cancel
     }
 
-    fn end(&self, cancel: &Cancel) {
-        self.lock().retain(|other| !other.is(cancel));
+    /// Gives whether that was the last.
+    fn end(&self, cancel: &Cancel) -> bool {
+        let mut running = self.lock();
+        running.retain(|other| !other.is(cancel));
+        running.is_empty()
     }
 
     /// Tells all of them to stop.
@@ -80,7 +85,9 @@ pub(crate) async fn build(
             working.await
         }
     };
-    supervisor.builds.end(&cancel);
+    if supervisor.builds.end(&cancel) {
+        supervisor.tidy_build_cache();
+    }
     match outcome {
         Ok(built) => built.map_err(|error| failure(&service.name, &error)),
         Err(error) => Err(Failure::text(format!("the build of `{}` ended unexpectedly: {error}", service.name))),
@@ -96,8 +103,8 @@ pub(crate) async fn check(
     events: &Events,
 ) -> Result<usize, Failure> {
     let (request, _) = request(project, service, &BuildOptions::default(), offline)?;
-    let builder = supervisor.builder.clone();
-    let checked = tokio::task::spawn_blocking(move || builder.check(&request)).await;
+    let outside = Puller { supervisor: supervisor.clone(), runtime: tokio::runtime::Handle::current(), offline };
+    let checked = tokio::task::spawn_blocking(move || outside.supervisor.builder.check(&request, &outside)).await;
     let checked = checked.map_err(|error| Failure::text(format!("the check ended unexpectedly: {error}")))?;
     let (file, problems) = checked.map_err(|error| failure(&service.name, &error))?;
     let count = problems.len();
@@ -116,8 +123,8 @@ pub(crate) async fn bases(
 ) -> Result<BTreeSet<String>, Failure> {
     let (request, _) = request(project, service, &BuildOptions::default(), false)?;
     let own = request.pins.own.clone();
-    let builder = supervisor.builder.clone();
-    let found = tokio::task::spawn_blocking(move || builder.bases(&request)).await;
+    let outside = Puller { supervisor: supervisor.clone(), runtime: tokio::runtime::Handle::current(), offline: false };
+    let found = tokio::task::spawn_blocking(move || outside.supervisor.builder.bases(&request, &outside)).await;
     let found = found.map_err(|error| Failure::text(format!("the look at the Dockerfile ended unexpectedly: {error}")))?;
     let found = found.map_err(|error| failure(&service.name, &error))?;
     let is_own = |name: &String| name.parse::<Reference>().is_ok_and(|reference| own.contains(&reference.to_string()));
@@ -147,29 +154,4 @@ fn failure(service: &str, error: &BuildError) -> Failure {
         _ => {}
     }
     failure
-}
-
-/// Pulls and fetches for builds.
-struct Puller {
-    supervisor: Arc<Supervisor>,
-    runtime: tokio::runtime::Handle,
-    /// Nothing is asked of anybody outside.
-    offline: bool,
-}
-
-impl Outside for Puller {
-    fn pull(&self, reference: &str, _always: bool) -> Result<(), PullFailure> {
-        let pulled = self.runtime.block_on(self.supervisor.pull(reference, None, self.offline, |_| {}));
-        pulled
-            .map(drop)
-            .map_err(|failure| PullFailure(if failure.causes.is_empty() { failure.message } else { failure.causes.join(": ") }))
-    }
-
-    fn fetch(&self, request: &FetchRequest, target: &Path) -> Result<Option<Fetched>, PullFailure> {
-        if self.offline {
-            return Err(PullFailure("`--offline` fetches nothing".to_owned()));
-        }
-        let fetching = rcompose_engine::image::fetch(request, &self.supervisor.registries, target);
-        self.runtime.block_on(fetching).map_err(|error| PullFailure(error.to_string()))
-    }
 }

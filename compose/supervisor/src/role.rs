@@ -77,6 +77,7 @@ async fn run(settings: &Settings) -> Result<(), String> {
     let listener = bind(settings).map_err(|error| format!("{}: {error}", settings.socket().display()))?;
     let mode = PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(settings.socket(), mode).map_err(|error| error.to_string())?;
+    supervisor.tidy_build_cache();
     drop(starting);
     tell_starter("");
     let app = router(supervisor.clone()).layer(axum::middleware::from_fn_with_state(supervisor.clone(), note_request));

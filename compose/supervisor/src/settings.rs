@@ -17,6 +17,18 @@ pub struct Settings {
     /// Registries.
     #[serde(default)]
     pub registries: RegistryConfig,
+    /// Bytes that the build cache may take; a tenth of the disk, and 20 GiB at most, if not given.
+    #[serde(default)]
+    pub build_cache: Option<u64>,
+}
+
+impl Settings {
+    /// Bytes that the build cache may take.
+    pub(crate) fn build_cache_budget(&self) -> u64 {
+        const MOST: u64 = 20 << 30;
+        let disk = || rustix::fs::statvfs(&self.data_root).map_or(MOST, |disk| disk.f_blocks.saturating_mul(disk.f_frsize) / 10);
+        self.build_cache.unwrap_or_else(|| disk().min(MOST))
+    }
 }
 
 impl Settings {

@@ -32,6 +32,10 @@ pub(crate) struct Supervisor {
     pub(crate) registries: rcompose_engine::image::RegistryConfig,
     pub(crate) builder: Arc<rcompose_build::Builder>,
     pub(crate) builds: crate::build::Builds,
+    /// Bytes that the build cache may take.
+    build_cache_budget: u64,
+    /// When the build cache was looked at last.
+    tidied: Mutex<Option<std::time::Instant>>,
     /// What is being done for clients that may be gone.
     pub(crate) work: TaskTracker,
     projects: PathBuf,
@@ -73,6 +77,7 @@ impl Supervisor {
         let builder = builder.map_err(|source| EngineError::System { doing: format!("open {}", cache.display()), source })?;
         // After the build cache has leased what it knows.
         collect_later(&engine, &events);
+        let build_cache_budget = settings.build_cache_budget();
         Ok(Arc::new(Self {
             engine,
             keeper,
@@ -80,6 +85,8 @@ impl Supervisor {
             registries,
             builder: Arc::new(builder),
             builds: crate::build::Builds::default(),
+            build_cache_budget,
+            tidied: Mutex::new(None),
             work: TaskTracker::new(),
             projects,
             locks: Mutex::new(BTreeMap::new()),
@@ -145,6 +152,22 @@ impl Supervisor {
         let images = running.filter_map(|container| self.engine.images().resolve(&container.record.image_id).ok());
         let busy = images.flat_map(|image| image.config.rootfs.diff_ids).collect();
         self.engine.images().repair(checked, &busy, &self.registries).await
+    }
+
+    /// Has the build cache keep to its budget, beside whatever else goes on, and not all the time.
+    pub(crate) fn tidy_build_cache(self: &Arc<Self>) {
+        let mut tidied = self.tidied.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if tidied.is_some_and(|before| before.elapsed() < TIDIED_EVERY) {
+            return;
+        }
+        *tidied = Some(std::time::Instant::now());
+        drop(tidied);
+        let supervisor = self.clone();
+        self.work.clone().spawn_blocking(move || match supervisor.builder.collect(supervisor.build_cache_budget, CACHE_GRACE) {
+            Ok(gone) if gone.bytes() == 0 => {}
+            Ok(gone) => tracing::info!(bytes = gone.bytes(), steps = gone.steps, "old build cache went"),
+            Err(error) => tracing::warn!(%error, "the build cache could not be tidied"),
+        });
     }
 
     /// The lock that commands on one project take.
@@ -299,6 +322,11 @@ impl Supervisor {
 
 /// Layers that no image has are kept so long: the next try of a pull that was cut off finds what it had.
 const LAYER_GRACE: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
+
+/// It is a walk through all files that the build cache holds.
+const TIDIED_EVERY: std::time::Duration = std::time::Duration::from_secs(600);
+/// What a build used so short a time ago stays, however much there is: the next one is about to use it again.
+const CACHE_GRACE: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// Nobody waits for what is cleared away.
 fn collect_later(engine: &Arc<Engine>, events: &Arc<EventLog>) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rcompose_image::{Held, InvalidPlatform, Platform, RootFs};
 
 use crate::builder::{Builder, Built};
+use crate::cache::exchange::Exchange;
 use crate::dockerfile::{Dockerfile, Kind, Place, Problem};
 use crate::error::BuildError;
 use crate::event::{BuildEvent, Excerpt};
@@ -17,10 +18,10 @@ use crate::sources::Sources;
 use crate::state::{Scope, State};
 use crate::tree::Tree;
 
-/// Who pulls, who watches, who says stop.
+/// Who gets what is not here, who watches, who says stop.
 #[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
-    pub(crate) pull: &'a dyn Outside,
+    pub(crate) outside: &'a dyn Outside,
     pub(crate) watch: &'a Watch<'a>,
     pub(crate) cancel: &'a Cancel,
 }
@@ -45,6 +46,8 @@ pub(crate) struct Build<'a> {
     steps: AtomicU32,
     /// Something was made rather than found.
     pub(crate) made: AtomicBool,
+    /// Caches elsewhere.
+    pub(crate) exchange: Exchange,
 }
 
 impl<'a> Build<'a> {
@@ -91,6 +94,7 @@ impl<'a> Build<'a> {
             failure: Mutex::new(None),
             steps: AtomicU32::new(0),
             made: AtomicBool::new(false),
+            exchange: Exchange::default(),
         };
         build.frontend();
         build.globals = build.global_values()?;
@@ -217,6 +221,9 @@ impl<'a> Build<'a> {
     /// Makes the image of what the target came to.
     pub(crate) fn finish(&self, state: State) -> Result<Built, BuildError> {
         let State { layers, mut image, .. } = state;
+        let given = |name: &str| self.request.args.get(name).is_some_and(|text| text == "1" || text == "true");
+        let inline = self.request.inline_cache || given("BUILDKIT_INLINE_CACHE");
+        image.build_cache = inline.then(|| self.inline_cache(&layers));
         image.rootfs = RootFs { kind: "layers".to_owned(), diff_ids: layers };
         image.os.clone_from(&self.platform.os);
         image.architecture.clone_from(&self.platform.architecture);
@@ -237,6 +244,7 @@ impl<'a> Build<'a> {
                 store.tag(&id, tag)?;
             }
         }
+        self.leave(&image.rootfs.diff_ids);
         Ok(Built { image: id, cached: !made })
     }
 

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rcompose_engine::Engine;
-use rcompose_image::{Digest, FetchRequest, Fetched, Lease};
+use rcompose_image::{Digest, Lease};
 
 use crate::build::{Build, Surroundings};
 use crate::cache::{Cache, Made};
 use crate::dockerfile::{Dockerfile, Problem};
-use crate::error::{BuildError, PullFailure};
+use crate::error::BuildError;
 use crate::request::{BuildRequest, Outside, Watch};
 use crate::scheduler::{Cancel, Scheduler};
 use crate::sources::Sources;
@@ -21,7 +21,7 @@ pub struct Builder {
     pub(crate) cache: Cache,
     pub(crate) scheduler: Scheduler,
     /// Layers of steps that are known: they outlive the images that have them, until the cache is pruned.
-    kept: Mutex<BTreeMap<Digest, Lease>>,
+    pub(crate) kept: Mutex<BTreeMap<Digest, Lease>>,
     /// How many builds run: while one does, what others made may not be on disk.
     pub(crate) active: Mutex<usize>,
 }
@@ -61,35 +61,41 @@ impl Builder {
     pub fn build(
         &self,
         request: &BuildRequest,
-        pull: &dyn Outside,
+        outside: &dyn Outside,
         watch: &Watch<'_>,
         cancel: &Cancel,
     ) -> Result<Built, BuildError> {
         *self.active.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         let session = self.engine.build_session();
-        let built = self.run(request, pull, watch, cancel);
+        let built = self.run(request, outside, watch, cancel);
         drop(session);
         *self.active.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         built
     }
 
     /// Looks at the Dockerfile of a request; gives all that is wrong with it.
-    pub fn check(&self, request: &BuildRequest) -> Result<(String, Vec<Problem>), BuildError> {
-        let sources = Sources::open(self, request)?;
+    pub fn check(&self, request: &BuildRequest, outside: &dyn Outside) -> Result<(String, Vec<Problem>), BuildError> {
+        let sources = Sources::open(self, request, outside)?;
         let (_, problems) = Dockerfile::parse(sources.text.as_bytes());
         Ok((sources.file, problems))
     }
 
     /// The images that a request would be built from, as far as its Dockerfile says so: what triggers of a base copy is not known.
-    pub fn bases(&self, request: &BuildRequest) -> Result<BTreeSet<String>, BuildError> {
-        let around = Surroundings { pull: &Nobody, watch: &drop, cancel: &Cancel::default() };
-        let build = Build::prepare(self, request, Sources::open(self, request)?, around)?;
+    pub fn bases(&self, request: &BuildRequest, outside: &dyn Outside) -> Result<BTreeSet<String>, BuildError> {
+        let around = Surroundings { outside, watch: &drop, cancel: &Cancel::default() };
+        let build = Build::prepare(self, request, Sources::open(self, request, outside)?, around)?;
         build.bases(build.target()?)
     }
 
-    fn run(&self, request: &BuildRequest, pull: &dyn Outside, watch: &Watch<'_>, cancel: &Cancel) -> Result<Built, BuildError> {
-        let sources = Sources::open(self, request)?;
-        let build = Build::prepare(self, request, sources, Surroundings { pull, watch, cancel })?;
+    fn run(
+        &self,
+        request: &BuildRequest,
+        outside: &dyn Outside,
+        watch: &Watch<'_>,
+        cancel: &Cancel,
+    ) -> Result<Built, BuildError> {
+        let sources = Sources::open(self, request, outside)?;
+        let build = Build::prepare(self, request, sources, Surroundings { outside, watch, cancel })?;
         let target = build.target()?;
         build.start_early(target);
         let state = match build.stage(target) {
@@ -112,18 +118,5 @@ impl Builder {
             self.cache.synced();
         }
         Ok(())
-    }
-}
-
-/// Whom nobody asks for anything: where a Dockerfile is only looked at.
-struct Nobody;
-
-impl Outside for Nobody {
-    fn pull(&self, _reference: &str, _always: bool) -> Result<(), PullFailure> {
-        Err(PullFailure("nothing is pulled to look at a Dockerfile".to_owned()))
-    }
-
-    fn fetch(&self, _request: &FetchRequest, _target: &Path) -> Result<Option<Fetched>, PullFailure> {
-        Err(PullFailure("nothing is fetched to look at a Dockerfile".to_owned()))
     }
 }

@@ -12,6 +12,7 @@
 //! A key is a digest of everything that a step depends on: the layers below, the instruction, values, contents of files. Neither
 //! times nor names of projects are part of it. Everything here can be made again: a file that is damaged or gone is a miss.
 
+pub(crate) mod exchange;
 mod explain;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ use rcompose_sys::atomic;
 use serde::{Deserialize, Serialize};
 
 /// Identifies what a step depends on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Key(String);
 
 /// What a step came to.
@@ -31,6 +33,16 @@ pub(crate) struct Made {
     pub(crate) layer: Option<Digest>,
     /// When, RFC 3339.
     pub(crate) created: String,
+    /// The cache elsewhere that it was taken from: good for builds that name it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<String>,
+}
+
+impl Made {
+    /// By a step that ran here.
+    pub(crate) fn here(layer: Option<Digest>, created: String) -> Self {
+        Self { layer, created, from: None }
+    }
 }
 
 /// What a step depends on, part by part.
@@ -113,7 +125,10 @@ impl Cache {
 
     /// What a step came to.
     pub(crate) fn find(&self, key: &Key) -> Option<Made> {
-        serde_json::from_slice(&std::fs::read(self.root.join("steps").join(&key.0)).ok()?).ok()
+        let path = self.root.join("steps").join(&key.0);
+        let made = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
+        note_use(&path);
+        Some(made)
     }
 
     /// All that is known, and the file of each.
@@ -188,6 +203,18 @@ impl Cache {
     }
 }
 
+/// Notes that something is used, for the day when the cache takes too much: as the time of its last change, since that of the last
+/// access changes whenever somebody looks. What is used after the mark of [`Cache::begin`] is taken for new when the power goes.
+pub(crate) fn note_use(path: &Path) {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
+    let times = Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+    };
+    // One that seems older than it is goes earlier, and can be made again.
+    let _ = utimensat(CWD, path, &times, AtFlags::empty());
+}
+
 #[cfg(test)]
 mod tests {
     use rcompose_sys::atomic::TempDir;
@@ -198,7 +225,7 @@ mod tests {
     fn what_may_have_been_lost_with_the_power_is_forgotten() {
         let folder = TempDir::new().unwrap();
         let cache = Cache::open(folder.path()).unwrap();
-        let made = Made { layer: None, created: "x".to_owned() };
+        let made = Made::here(None, "x".to_owned());
         let key = |text: &str| Inputs::new(&[], text).key();
         cache.note(&key("old"), &made);
         let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);

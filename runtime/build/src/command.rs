@@ -59,7 +59,7 @@ impl StageRun<'_> {
             self.execute(request, step)?;
             drop(mounted);
             let layer = store.commit(new, self.build.epoch(), &self.build.held)?;
-            Ok(Made { layer: Some(layer), created: self.build.now() })
+            Ok(Made::here(Some(layer), self.build.now()))
         })
     }
 

@@ -118,11 +118,12 @@ impl Build<'_> {
         match self.request.contexts.get(name) {
             Some(NamedContext::Files(files)) => {
                 let opened =
-                    self.directories[name].get_or_init(|| open_context(self.builder, self.request, files, false).map(Arc::new));
+                    self.directories[name].get_or_init(|| open_context(&self.elsewhere_files(), files, false).map(Arc::new));
                 let tree = opened.clone().map_err(|error| StepError::Stage(Box::new(error)))?;
                 return Ok(Origin { name: format!("context `{name}`"), from: Whence::Directory(tree), keeps_owner: false });
             }
             Some(NamedContext::Image(image)) => return Ok(layers(self.image(image)?.rootfs.diff_ids)),
+            Some(NamedContext::Layout { folder, name }) => return Ok(layers(self.layout(folder, name)?.rootfs.diff_ids)),
             Some(NamedContext::Stage(stage)) => {
                 let index = self.file.stage(stage).filter(|index| *index < before);
                 let index = index.ok_or_else(|| {
@@ -196,7 +197,7 @@ impl StageRun<'_> {
             let view = self.build.held.view(&below);
             let found = find()?;
             let layer = self.build.write_layer(&view, &|root, new| arrive(root, found, &said, new))?;
-            Ok(Made { layer: Some(layer), created: self.build.now() })
+            Ok(Made::here(Some(layer), self.build.now()))
         })
     }
 
@@ -392,14 +393,14 @@ impl StageRun<'_> {
             let created = state.image.created.clone().unwrap_or_else(|| self.build.now());
             let known = self.build.open_view(&view)?.open_path(&path).and_then(rcompose_sys::beneath::file_type);
             if known.is_ok_and(|kind| kind == FileType::Directory) {
-                return Ok(Made { layer: None, created });
+                return Ok(Made::here(None, created));
             }
             let layer = self.build.write_layer(&view, &|root, _| {
                 let mut copier = Copier::new(root, Arrival { stamp, ..Arrival::default() });
                 let made = copier.ensure_dir(&relative(&path), false);
                 made.and_then(|_| copier.finish()).doing(|| format!("make {path}"))
             })?;
-            Ok(Made { layer: Some(layer), created: self.build.now() })
+            Ok(Made::here(Some(layer), self.build.now()))
         })
     }
 }

@@ -96,6 +96,7 @@ impl GitSource {
             std::fs::create_dir_all(&repository).doing(doing)?;
             self.git(&repository, &["init", "--quiet", "--bare", "."])?;
         }
+        crate::cache::note_use(&repository);
         let wanted = self.reference.as_deref().unwrap_or("HEAD");
         self.git(&repository, &["fetch", "--quiet", "--depth=1", "--no-tags", "--force", "--", &self.url, wanted])?;
         let commit = self.git(&repository, &["rev-parse", "--verify", "FETCH_HEAD^{commit}"])?.trim().to_owned();
@@ -114,6 +115,7 @@ impl GitSource {
                 Err(error) => return Err(error).doing(doing),
             }
         }
+        crate::cache::note_use(&place);
         Ok(Checkout { path: self.below(&place)?, commit })
     }
 

@@ -7,7 +7,7 @@
 //! files        COPY, ADD, WORKDIR       command   RUN     mounts    what RUN mounts            error     what fails
 //! tree         what files are taken from                 index     what they were
 //! archive, remote, git   what ADD takes besides files; contexts from git
-//! cache        what steps came to, by what went in       scheduler one for all builds
+//! cache        what steps came to, by what went in       scheduler one for all builds      collect   what of it goes
 //! ```
 //! A step's key is a digest of everything it depends on; the same key never runs twice, however many builds want it.
 
@@ -16,6 +16,7 @@ mod build;
 mod builder;
 mod cache;
 mod change;
+mod collect;
 mod command;
 mod copy;
 pub mod dockerfile;
@@ -39,11 +40,13 @@ mod usage;
 mod values;
 
 pub use builder::{Builder, Built};
+pub use cache::exchange::CACHE_KIND;
 pub use change::changed;
 pub use error::{BuildError, PullFailure, StepError};
 pub use event::{BuildEvent, Excerpt};
 pub use request::{
-    BuildRequest, ContextSource, DockerfileSource, Entitlement, NamedContext, Network, Outside, SecretSource, Watch,
+    BuildRequest, CacheTarget, ContextSource, DockerfileSource, Entitlement, ExchangeFailure, NamedContext, Network, Outside,
+    SecretSource, Watch,
 };
 pub use scheduler::Cancel;
 pub use usage::{CacheUsage, Prune};

@@ -8,6 +8,7 @@ use rcompose_sys::beneath::file_type;
 use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::cache::Inputs;
+use crate::cache::note_use;
 use crate::copy::{Arrival, Copier};
 use crate::dockerfile::{Mount, MountKind, Sharing};
 use crate::error::{Doing, StepError};
@@ -169,6 +170,7 @@ impl StageRun<'_> {
         }
         let path = builder.cache.mounts().join(name);
         let doing = || format!("make the cache {target}");
+        note_use(&path);
         if !path.exists() {
             let folder = rcompose_sys::atomic::TempDir::below(&builder.cache.mounts()).doing(doing)?;
             self.fill_cache(mount, folder.path())?;

@@ -16,8 +16,10 @@ use rustix::fs::{Timespec, Timestamps};
 use serde::{Deserialize, Serialize};
 
 use crate::build::Build;
+use crate::builder::Builder;
+use crate::cache::note_use;
 use crate::error::{Doing, StepError};
-use crate::request::SecretSource;
+use crate::request::{BuildRequest, Outside, SecretSource};
 use crate::tree::Tree;
 use rcompose_pattern::Ignore;
 
@@ -46,19 +48,63 @@ fn file_name(url: &str) -> String {
     if matches!(clean.as_str(), "" | "." | "..") || clean.len() > 255 { "download".to_owned() } else { clean }
 }
 
+/// Who fetches, for which build.
+#[derive(Clone, Copy)]
+pub(crate) struct Remote<'a> {
+    pub(crate) builder: &'a Builder,
+    pub(crate) request: &'a BuildRequest,
+    pub(crate) outside: &'a dyn Outside,
+}
+
 impl Build<'_> {
+    pub(crate) fn elsewhere_files(&self) -> Remote<'_> {
+        Remote { builder: self.builder, request: self.request, outside: self.around.outside }
+    }
+
     /// A folder with the one file of a URL in it, and its name.
     pub(crate) fn remote(&self, url: &str, checksum: Option<&str>) -> Result<(Arc<Tree>, PathBuf), StepError> {
+        tree(self.elsewhere_files().file(url, checksum)?)
+    }
+}
+
+impl Remote<'_> {
+    /// The files of an archive, in a folder of their own.
+    pub(crate) fn unpacked(&self, url: &str) -> Result<PathBuf, StepError> {
+        let file = self.file(url, None)?;
+        let place = file.parent().unwrap_or(&file).with_extension("files");
+        if place.is_dir() {
+            return Ok(place);
+        }
+        let doing = || format!("unpack {}", shown(url));
+        let scratch = TempDir::below(place.parent().unwrap_or(&place)).doing(doing)?;
+        std::fs::set_permissions(scratch.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).doing(doing)?;
+        let archive = std::fs::File::open(&file).doing(doing)?;
+        rcompose_image::unpack_files(archive, scratch.path()).map_err(|error| StepError::Fetch {
+            url: shown(url),
+            why: format!("it is no archive that could be a context: {error}"),
+        })?;
+        match atomic::publish_dir_relaxed(scratch.path(), &place) {
+            Ok(()) => drop(scratch.into_path()),
+            // Another build was faster.
+            Err(error) if error.errno() == rustix::io::Errno::EXIST => {}
+            Err(error) => return Err(error).doing(doing),
+        }
+        Ok(place)
+    }
+
+    /// The file of a URL, as it is now.
+    fn file(&self, url: &str, checksum: Option<&str>) -> Result<PathBuf, StepError> {
         let expected = checksum.map(str::parse::<Digest>).transpose();
         let expected = expected.map_err(|error| StepError::Invalid(format!("--checksum: {error}")))?;
         let name = file_name(url);
         let place = self.builder.cache.urls().join(&Digest::of(url.as_bytes()).hex()[..32]);
         let record = place.with_extension("json");
         let known: Option<Known> = std::fs::read(&record).ok().and_then(|json| serde_json::from_slice(&json).ok());
+        note_use(&place);
         let file = |content: &Digest| place.join(content.hex()).join(&name);
         let known = known.filter(|known| file(&known.content).is_file());
         if let Some(known) = known.as_ref().filter(|known| expected.as_ref() == Some(&known.content)) {
-            return tree(file(&known.content));
+            return Ok(file(&known.content));
         }
         let doing = || format!("keep {}", shown(url));
         std::fs::create_dir_all(&place).doing(doing)?;
@@ -72,7 +118,7 @@ impl Build<'_> {
             limit: MAX_BYTES,
         };
         let failed = |why: String| StepError::Fetch { url: shown(url), why };
-        let fetched = self.around.pull.fetch(&request, &target).map_err(|failure| failed(failure.0))?;
+        let fetched = self.outside.fetch(&request, &target).map_err(|failure| failed(failure.0))?;
         let content = match (fetched, known) {
             (None, Some(known)) => known.content,
             (None, None) => return Err(failed("the server says that it is what it was, and it was not here".to_owned())),
@@ -86,7 +132,7 @@ impl Build<'_> {
         };
         match expected {
             Some(expected) if expected != content => Err(failed(format!("its content is {content}, expected {expected}"))),
-            _ => tree(file(&content)),
+            _ => Ok(file(&content)),
         }
     }
 
@@ -105,7 +151,7 @@ impl Build<'_> {
         std::fs::set_permissions(target, std::os::unix::fs::PermissionsExt::from_mode(0o600)).during("chmod", path)?;
         let modified = fetched.modified.as_deref().and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
         let seconds = modified.map_or(0, |time| time.timestamp().as_second());
-        let time = Timespec { tv_sec: self.epoch().unwrap_or(seconds), tv_nsec: 0 };
+        let time = Timespec { tv_sec: self.request.epoch().unwrap_or(seconds), tv_nsec: 0 };
         let times = Timestamps { last_access: time, last_modification: time };
         rustix::fs::utimensat(rustix::fs::CWD, target, &times, rustix::fs::AtFlags::empty()).during("utimensat", path)?;
         let kept = file(&content);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use rcompose_image::{FetchRequest, Fetched, Pins, Reference};
+use rcompose_image::{Digest, FetchRequest, Fetched, LayerSet, LayoutName, Pins, Reference, SetPlace};
 
 use crate::error::PullFailure;
 use crate::event::BuildEvent;
@@ -55,6 +55,28 @@ pub struct BuildRequest {
     pub platform: Option<String>,
     /// Names that the image gets.
     pub tags: Vec<Reference>,
+    /// Caches elsewhere that are asked for steps that are not known here.
+    pub cache_from: Vec<SetPlace>,
+    /// Where what the steps came to is left.
+    pub cache_to: Vec<CacheTarget>,
+    /// The image itself says what its steps were: it is a cache for other builds.
+    pub inline_cache: bool,
+}
+
+impl BuildRequest {
+    /// When everything is said to have happened, seconds since 1970.
+    pub(crate) fn epoch(&self) -> Option<i64> {
+        self.args.get("SOURCE_DATE_EPOCH").and_then(|text| text.parse().ok())
+    }
+}
+
+/// Where a cache is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheTarget {
+    /// A registry or a folder.
+    pub place: SetPlace,
+    /// All steps, not only those that the image has layers of.
+    pub all: bool,
 }
 
 /// Where a context is.
@@ -64,12 +86,19 @@ pub enum ContextSource {
     Directory(PathBuf),
     /// A repository: `https://host/x.git#main:sub`.
     Git(String),
+    /// An archive: `https://host/x.tar.gz`.
+    Archive(String),
 }
 
 impl ContextSource {
     /// Tells whether a text names a repository.
     pub fn is_git(text: &str) -> bool {
         crate::git::is_git(text)
+    }
+
+    /// Tells whether a text names something to be fetched that is no repository.
+    pub fn is_url(text: &str) -> bool {
+        crate::remote::is_url(text) && !Self::is_git(text)
     }
 }
 
@@ -138,6 +167,13 @@ pub enum NamedContext {
     Files(ContextSource),
     /// An image of the store or of a registry.
     Image(String),
+    /// An image of a folder with the layout of OCI.
+    Layout {
+        /// The folder, absolute.
+        folder: PathBuf,
+        /// Which of its images.
+        name: LayoutName,
+    },
     /// A stage of the same Dockerfile.
     Stage(String),
 }
@@ -155,7 +191,30 @@ pub trait Outside: Send + Sync {
     /// # Errors
     /// In the words of who fetches.
     fn fetch(&self, request: &FetchRequest, target: &Path) -> Result<Option<Fetched>, PullFailure>;
+
+    /// Reads a build cache that is kept elsewhere; its layers stay there.
+    ///
+    /// # Errors
+    /// In the words of who fetches.
+    fn cache(&self, place: &SetPlace) -> Result<LayerSet, ExchangeFailure>;
+
+    /// Has a layer of such a cache in the store.
+    ///
+    /// # Errors
+    /// In the words of who fetches.
+    fn cached_layer(&self, set: &LayerSet, layer: &Digest) -> Result<(), ExchangeFailure>;
+
+    /// Leaves a build cache elsewhere.
+    ///
+    /// # Errors
+    /// In the words of who sends.
+    fn leave_cache(&self, place: &SetPlace, document: &str, layers: &[Digest]) -> Result<(), ExchangeFailure>;
 }
+
+/// Why a cache elsewhere is not used, told by who asks it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct ExchangeFailure(pub String);
 
 /// Who watches a build.
 pub type Watch<'a> = dyn Fn(BuildEvent) + Send + Sync + 'a;

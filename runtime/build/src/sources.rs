@@ -9,12 +9,14 @@ use crate::builder::Builder;
 use crate::error::BuildError;
 use crate::git::GitSource;
 use crate::index::Index;
-use crate::request::{BuildRequest, ContextSource, DockerfileSource};
+use crate::remote::Remote;
+use crate::request::{BuildRequest, ContextSource, DockerfileSource, Outside};
 use crate::tree::Tree;
 use rcompose_pattern::Ignore;
 
 /// A Dockerfile or ignore file larger than this is none.
 const MAX_FILE: u64 = 4 << 20;
+
 /// What a build is made from, read.
 pub(crate) struct Sources {
     pub(crate) context: Option<Tree>,
@@ -24,9 +26,10 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    pub(crate) fn open(builder: &Builder, request: &BuildRequest) -> Result<Self, BuildError> {
+    pub(crate) fn open(builder: &Builder, request: &BuildRequest, outside: &dyn Outside) -> Result<Self, BuildError> {
         let keep_git = request.args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(|text| text == "1" || text == "true");
-        let context = request.context.as_ref().map(|context| open_context(builder, request, context, keep_git)).transpose()?;
+        let remote = Remote { builder, request, outside };
+        let context = request.context.as_ref().map(|context| open_context(&remote, context, keep_git)).transpose()?;
         let (file, text, ignore) = Self::dockerfile(request, context.as_ref())?;
         let mut sources = Self { context, file, text };
         if let Some(context) = &mut sources.context
@@ -89,20 +92,18 @@ fn read(path: &Path) -> Result<String, BuildError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-pub(crate) fn open_context(
-    builder: &Builder,
-    request: &BuildRequest,
-    context: &ContextSource,
-    keep_git: bool,
-) -> Result<Tree, BuildError> {
+pub(crate) fn open_context(remote: &Remote<'_>, context: &ContextSource, keep_git: bool) -> Result<Tree, BuildError> {
+    let cache = &remote.builder.cache;
+    let refused = |failure: crate::error::StepError| BuildError::Unsupported(failure.to_string());
     let path = match context {
         ContextSource::Directory(path) => path.clone(),
         ContextSource::Git(text) => {
-            let checkout = GitSource::parse(text).and_then(|source| source.checkout(request, &builder.cache.git(), keep_git));
-            checkout.map_err(|failure| BuildError::Unsupported(failure.to_string()))?.path
+            let checkout = GitSource::parse(text).and_then(|source| source.checkout(remote.request, &cache.git(), keep_git));
+            checkout.map_err(refused)?.path
         }
+        ContextSource::Archive(url) => remote.unpacked(url).map_err(refused)?,
     };
     let root = Root::open(&path)
         .map_err(|error| BuildError::Context { context: path.display().to_string(), source: Arc::new(error.into()) })?;
-    Ok(Tree { root, ignore: Ignore::default(), index: Some(Index::open(&builder.cache.contexts(), &path)), path })
+    Ok(Tree { root, ignore: Ignore::default(), index: Some(Index::open(&cache.contexts(), &path)), path })
 }

@@ -1,10 +1,11 @@
 //! A stage: its base, then instruction by instruction; and what is common to all steps that make layers.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use rcompose_image::{ImageConfig, InvalidPlatform, Platform};
+use rcompose_image::{ImageConfig, InvalidPlatform, LayoutName, Platform};
 
 use crate::build::Build;
 use crate::cache::{Inputs, Made};
@@ -120,6 +121,7 @@ impl StageRun<'_> {
         let build = self.build;
         match build.request.contexts.get(name) {
             Some(NamedContext::Image(image)) => return build.image(image).map(State::on),
+            Some(NamedContext::Layout { folder, name }) => return build.layout(folder, name).map(State::on),
             Some(NamedContext::Stage(stage)) => {
                 let index = build.file.stage(stage).filter(|index| *index != self.index);
                 let index = index
@@ -235,9 +237,10 @@ impl StageRun<'_> {
         let build = self.build;
         let (cache, key) = (&build.builder.cache, inputs.key());
         if !self.no_cache {
-            if let Some(made) =
-                cache.find(&key).filter(|made| made.layer.iter().all(|layer| build.held.add(std::slice::from_ref(layer))))
-            {
+            let held = |made: &Made| made.layer.iter().all(|layer| build.held.add(std::slice::from_ref(layer)));
+            let known = cache.find(&key).filter(|made| build.trusts(made) && held(made));
+            if let Some(made) = known.or_else(|| build.elsewhere(&key)) {
+                build.came_to(&key, &made);
                 return Ok((made, true));
             }
             if let Some(text) = cache.explain(&step.position, inputs) {
@@ -254,6 +257,7 @@ impl StageRun<'_> {
             Ok(made)
         })?;
         cache.note_inputs(&step.position, inputs);
+        build.came_to(&key, &made);
         if !own && !made.layer.iter().all(|layer| build.held.add(std::slice::from_ref(layer))) {
             return Err(StepError::Invalid("what another build made for this step was removed: build again".to_owned()));
         }
@@ -270,6 +274,15 @@ impl Build<'_> {
         })
     }
 
+    /// An image of a folder; its layers are held.
+    pub(crate) fn layout(&self, folder: &Path, name: &LayoutName) -> Result<ImageConfig, StepError> {
+        let refused = |why: String| StepError::Invalid(format!("{}: {why}", folder.display()));
+        let loaded = self.builder.engine.images().load_layout(folder, name, &self.platform);
+        let id = loaded.map_err(|error| refused(with_causes(&error)))?;
+        let found = self.held.resolve(&id.to_string());
+        found.map(|(_, config)| config).ok_or_else(|| refused("what was loaded of it is gone: build again".to_owned()))
+    }
+
     /// An image, pulled if it has to be; its layers are held.
     pub(crate) fn image(&self, name: &str) -> Result<ImageConfig, StepError> {
         if name.starts_with("rootfs:") {
@@ -283,7 +296,7 @@ impl Build<'_> {
         if let Some((_, config)) = here {
             return Ok(config);
         }
-        self.around.pull.pull(name, self.request.pull).map_err(failed)?;
+        self.around.outside.pull(name, self.request.pull).map_err(failed)?;
         let found = self.held.resolve(name);
         found.map(|(_, config)| config).ok_or_else(|| failed(crate::error::PullFailure("it is not in the store".to_owned())))
     }

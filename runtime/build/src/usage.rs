@@ -71,6 +71,9 @@ impl Builder {
                 gone.layers += store.remove_unused_layer(&layer)?;
             }
         }
+        for layer in self.let_go_of_unknown() {
+            gone.layers += store.remove_unused_layer(&layer)?;
+        }
         // A build that goes on may be about to read them.
         let idle = *self.active.lock().unwrap_or_else(PoisonError::into_inner) == 0;
         if idle {
@@ -85,8 +88,19 @@ impl Builder {
     }
 }
 
+impl Builder {
+    /// No longer keeps layers that no step is known to have come to: a step that ran again may have come to another.
+    fn let_go_of_unknown(&self) -> Vec<Digest> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let known: BTreeSet<Digest> = self.cache.steps().into_iter().filter_map(|(_, made)| made.layer).collect();
+        let unknown: Vec<Digest> = kept.keys().filter(|layer| !known.contains(*layer)).cloned().collect();
+        kept.retain(|layer, _| known.contains(layer));
+        unknown
+    }
+}
+
 /// Bytes of the files below a folder.
-fn size(folder: &Path) -> u64 {
+pub(crate) fn size(folder: &Path) -> u64 {
     let mut total = 0;
     let mut open = vec![folder.to_owned()];
     while let Some(folder) = open.pop() {

@@ -84,7 +84,7 @@ impl Build<'_> {
 
     /// When everything is said to have happened, seconds since 1970.
     pub(crate) fn epoch(&self) -> Option<i64> {
-        self.request.args.get("SOURCE_DATE_EPOCH").and_then(|text| text.parse().ok())
+        self.request.epoch()
     }
 
     /// Now, or when everything is said to have happened; RFC 3339.

@@ -33,7 +33,13 @@ pub struct ImageConfig {
     /// How it came to be, verbatim.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
     pub history: Vec<serde_json::Value>,
+    /// What its steps were, for those who build: ours, and nobody else's business.
+    #[serde(rename = "rcompose.buildcache.v1", skip_serializing_if = "Option::is_none")]
+    pub build_cache: Option<serde_json::Value>,
 }
+
+/// The field of a description that says what the steps of its image were.
+pub const BUILD_CACHE_FIELD: &str = "rcompose.buildcache.v1";
 
 impl ImageConfig {
     /// What it is made for.

@@ -29,7 +29,7 @@ mod usage;
 
 pub use archive::{ArchiveForm, LayoutName, LoadError, Loaded, SaveError, Saving};
 pub use commit::{CommitError, NewLayer};
-pub use config::{Config, Healthcheck, ImageConfig, RootFs};
+pub use config::{BUILD_CACHE_FIELD, Config, Healthcheck, ImageConfig, RootFs};
 pub use digest::Digest;
 pub use fetch::{FetchError, FetchRequest, Fetched, fetch};
 pub use history::Step;

@@ -22,11 +22,18 @@ async fn usage(world: &World) -> Result<Exit, CommandError> {
     let mut client = Client::connect(&world.supervisor).await?;
     let found: BuildCacheUsage = client.get("/v1/build-cache").await?;
     let mut table = Table::new(&["KIND", "SIZE"]);
-    table.row(vec![format!("Layers of {} steps that no image has", found.steps), words::bytes(found.layers)]);
-    table.row(vec!["Caches of mounts".to_owned(), words::bytes(found.mounts)]);
-    table.row(vec!["Fetched files".to_owned(), words::bytes(found.fetched)]);
+    rows(&found).into_iter().for_each(|(kind, size)| table.row(vec![kind, size]));
     output::print(&table.render())?;
     Ok(Exit::Success)
+}
+
+/// What takes room, and how much.
+pub(super) fn rows(of: &BuildCacheUsage) -> [(String, String); 3] {
+    [
+        (format!("Layers of {} steps that no image has", of.steps), words::bytes(of.layers)),
+        ("Caches of mounts".to_owned(), words::bytes(of.mounts)),
+        ("Fetched files".to_owned(), words::bytes(of.fetched)),
+    ]
 }
 
 async fn prune(world: &World, all: bool, force: bool) -> Result<Exit, CommandError> {

@@ -4,7 +4,7 @@ use rcompose_supervisor::client::Client;
 use rcompose_supervisor::messages::{CheckRequest, CheckedImage, ContainerSummary, DiskUsage, Failure, SystemInfo};
 use serde_json::{Value, json};
 
-use super::{image, ps};
+use super::{builder, image, ps};
 use crate::arguments::System;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -142,9 +142,9 @@ fn of_volumes(usage: &DiskUsage) -> Value {
     line("Local Volumes", volumes.len(), active, volumes.iter().map(|volume| volume.size).sum(), unused)
 }
 
-/// Layers that no image has.
+/// Layers that no image has, and what builds keep besides.
 fn of_cache(usage: &DiskUsage) -> Value {
-    line("Build Cache", 0, 0, usage.cache, usage.cache_unused)
+    line("Build Cache", usage.build_cache.steps, 0, usage.cache, usage.cache_unused)
 }
 
 fn of_logs(usage: &DiskUsage) -> Value {
@@ -211,6 +211,9 @@ fn details(usage: &DiskUsage, containers: &[ContainerSummary]) -> Result<Exit, C
     part("Containers", &CONTAINERS, containers.collect())?;
     output::print("\n")?;
     part("Local Volumes", &[("VOLUME NAME", "Name"), ("LINKS", "Links"), ("SIZE", "Size")], volumes.collect())?;
+    output::print("\n")?;
+    let cache = builder::rows(&usage.build_cache).map(|(kind, size)| Row::from(json!({ "Kind": kind, "Size": size })));
+    part("Build cache", &[("KIND", "Kind"), ("SIZE", "Size")], cache.to_vec())?;
     output::print("\n")?;
     let projects = usage.projects.iter().map(|it| {
         Row::from(json!({

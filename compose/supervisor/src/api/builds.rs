@@ -11,7 +11,7 @@ use rcompose_model::Project;
 use super::{Refusal, Shared};
 use crate::messages::{BuildCachePrune, BuildCacheUsage, Failure};
 
-fn usage(of: rcompose_build::CacheUsage) -> BuildCacheUsage {
+pub(super) fn usage(of: rcompose_build::CacheUsage) -> BuildCacheUsage {
     BuildCacheUsage { steps: of.steps, layers: of.layers, mounts: of.mounts, fetched: of.fetched }
 }
 

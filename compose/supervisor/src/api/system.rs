@@ -89,13 +89,16 @@ fn usage(supervisor: &Supervisor) -> DiskUsage {
         }
     });
     let all = engine.images().usage();
+    let cache = super::builds::usage(supervisor.builder.usage());
+    let besides = cache.mounts + cache.fetched;
     DiskUsage {
         images: images::summaries(supervisor),
         layers_in_use: engine.images().size_together(&images_of(&list.iter().collect::<Vec<_>>())),
         layers_size: all.total,
         projects: projects.collect(),
-        cache: all.orphaned,
-        cache_unused: all.collectable,
+        cache: all.orphaned + besides,
+        cache_unused: all.collectable + cache.layers + besides,
+        build_cache: cache,
         containers,
         volumes,
         logs,

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rcompose_build::{BuildRequest, ContextSource, DockerfileSource, Entitlement, NamedContext, Network, SecretSource};
-use rcompose_engine::image::{Pins, Reference};
+use rcompose_engine::image::{LayoutName, Pins, Reference};
 use rcompose_engine::parse_size;
 use rcompose_model::Project;
 use rcompose_model::project::{FileSource, Service};
 use rcompose_plan::labels;
 use serde_json::Value;
 
+use super::caches::Caches;
 use crate::messages::{BuildOptions, Failure};
 
 /// Reads the build section of a service. Gives what has no effect, too.
@@ -42,13 +43,13 @@ pub(super) fn request(
             warnings.push(format!("service `{}`: `build.{ignored}` has no effect here", service.name));
         }
     }
-    for later in ["cache_from", "cache_to"] {
-        if !texts(&section[later]).is_empty() {
-            warnings.push(format!(
-                "service `{}`: `build.{later}` has no effect yet: the cache of this machine is used",
-                service.name
-            ));
-        }
+    let caches =
+        Caches::read(&project.working_dir, &texts(&section["cache_from"]), &texts(&section["cache_to"])).map_err(fault)?;
+    for entry in &caches.ignored {
+        warnings.push(format!(
+            "service `{}`: the build cache `{entry}` has no effect here: registry, local and inline are known",
+            service.name
+        ));
     }
     let platforms = texts(&section["platforms"]);
     if platforms.len() > 1 {
@@ -89,6 +90,9 @@ pub(super) fn request(
         contexts: contexts(project, section).map_err(fault)?,
         platform: platforms.into_iter().next().or_else(|| service.platform.clone()),
         tags,
+        cache_from: caches.from,
+        cache_to: caches.to,
+        inline_cache: caches.inline,
     };
     Ok((request, warnings))
 }
@@ -100,15 +104,16 @@ fn built_here(project: &Project) -> BTreeSet<String> {
     names.map(|reference| reference.to_string()).collect()
 }
 
-/// A directory of this machine, or a repository.
+/// A directory of this machine, a repository, or an archive of another machine.
 fn context(working_dir: &Path, text: &str) -> Result<ContextSource, String> {
     if ContextSource::is_git(text) {
         return Ok(ContextSource::Git(text.to_owned()));
     }
+    if ContextSource::is_url(text) {
+        return Ok(ContextSource::Archive(text.to_owned()));
+    }
     if text.contains("://") {
-        return Err(format!(
-            "the build context `{text}` is neither a directory nor a git repository, and nothing else is read yet"
-        ));
+        return Err(format!("the build context `{text}` is no directory, no git repository, and no archive by http or https"));
     }
     Ok(ContextSource::Directory(working_dir.join(text).components().collect()))
 }
@@ -120,7 +125,7 @@ fn dockerfile(section: &Value, context: &ContextSource) -> DockerfileSource {
         // The usual name may be written in lower case, too.
         (None, Some("Dockerfile"), _) => DockerfileSource::Default,
         (None, Some(path), ContextSource::Directory(folder)) => DockerfileSource::File(folder.join(path)),
-        (None, Some(path), ContextSource::Git(_)) => DockerfileSource::InContext(path.to_owned()),
+        (None, Some(path), ContextSource::Git(_) | ContextSource::Archive(_)) => DockerfileSource::InContext(path.to_owned()),
         (None, None, _) => DockerfileSource::Default,
     }
 }
@@ -227,6 +232,19 @@ fn ssh_entry(text: &str) -> (String, Option<PathBuf>) {
     }
 }
 
+/// `FOLDER`, `FOLDER:TAG`, `FOLDER@DIGEST`.
+fn layout(working_dir: &Path, text: &str) -> Result<NamedContext, String> {
+    let (folder, name) = match (text.split_once('@'), text.rsplit_once(':')) {
+        (Some((folder, digest)), _) => {
+            let digest = digest.parse().map_err(|_| format!("`{digest}` is no digest: sha256: and 64 hex digits"))?;
+            (folder, LayoutName::Digest(digest))
+        }
+        (None, Some((folder, tag))) if !tag.contains('/') => (folder, LayoutName::Tag(tag.to_owned())),
+        _ => (text, LayoutName::Tag("latest".to_owned())),
+    };
+    Ok(NamedContext::Layout { folder: working_dir.join(folder).components().collect(), name })
+}
+
 /// Contexts besides the build's own.
 fn contexts(project: &Project, section: &Value) -> Result<BTreeMap<String, NamedContext>, String> {
     let mut contexts = BTreeMap::new();
@@ -237,6 +255,8 @@ fn contexts(project: &Project, section: &Value) -> Result<BTreeMap<String, Named
             NamedContext::Image(image.ok_or_else(|| format!("context `{name}`: `{value}` is no service that is built"))?)
         } else if let Some(image) = value.strip_prefix("docker-image://") {
             NamedContext::Image(image.to_owned())
+        } else if let Some(text) = value.strip_prefix("oci-layout://") {
+            layout(&project.working_dir, text).map_err(|text| format!("context `{name}`: {text}"))?
         } else if let Some(stage) = value.strip_prefix("target:") {
             NamedContext::Stage(stage.to_owned())
         } else {
@@ -281,8 +301,8 @@ mod tests {
             "no_cache": true, "no_cache_filter": ["one"], "pull": true, "network": "inner", "shm_size": "64m",
             "extra_hosts": ["a=1.2.3.4"], "ulimits": { "nofile": { "soft": 1, "hard": 2 }, "nproc": 3 }, "privileged": true,
             "entitlements": ["network.host"], "secrets": [{ "source": "token", "target": "id" }], "ssh": ["default", "k=/s"],
-            "additional_contexts": { "base": "service:base", "img": "docker-image://x:1", "dir": "./d", "git": "https://h/x.git" },
-            "tags": ["other:1"], "platforms": ["linux/amd64"], "isolation": "process", "cache_from": ["x"],
+            "additional_contexts": { "base": "service:base", "img": "docker-image://x:1", "dir": "./d", "git": "https://h/x.git", "lay": "oci-layout://./l:t", "tar": "https://h/x.tgz" },
+            "tags": ["other:1"], "platforms": ["linux/amd64"], "isolation": "process", "cache_from": ["x", "type=gha"],
         });
         let options = BuildOptions {
             args: BTreeMap::from([("B".to_owned(), "3".to_owned())]),
@@ -305,7 +325,11 @@ mod tests {
         assert_eq!(request.contexts["img"], NamedContext::Image("x:1".to_owned()));
         assert_eq!(request.contexts["dir"], NamedContext::Files(ContextSource::Directory("/stack/d".into())));
         assert_eq!(request.contexts["git"], NamedContext::Files(ContextSource::Git("https://h/x.git".to_owned())));
+        let folder = PathBuf::from("/stack/l");
+        assert_eq!(request.contexts["lay"], NamedContext::Layout { folder, name: LayoutName::Tag("t".to_owned()) });
+        assert_eq!(request.contexts["tar"], NamedContext::Files(ContextSource::Archive("https://h/x.tgz".to_owned())));
         assert_eq!(request.tags.iter().map(Reference::familiar).collect::<Vec<_>>(), ["shop-web:latest", "other:1"]);
+        assert_eq!((request.cache_from[0].to_string().as_str(), request.cache_to.len()), ("x:latest", 0));
         assert_eq!(warnings.len(), 2, "{warnings:?}");
     }
 
@@ -318,7 +342,11 @@ mod tests {
                 json!({ "additional_contexts": { "a": "service:none" } }),
                 "service `web`: context `a`: `service:none` is no service",
             ),
-            (json!({ "context": "https://host/x.tar.gz" }), "service `web`: the build context `https://host/x.tar.gz`"),
+            (json!({ "context": "ftp://host/x.tar.gz" }), "service `web`: the build context `ftp://host/x.tar.gz`"),
+            (
+                json!({ "additional_contexts": { "a": "oci-layout://x@sha256:1" } }),
+                "service `web`: context `a`: `sha256:1` is no",
+            ),
         ] {
             let failure = asked(section, &BuildOptions::default()).err().expect("it is refused");
             assert!(failure.message.starts_with(text), "{}", failure.message);

@@ -147,6 +147,8 @@ impl Push<'_> {
             Some(blob) => vec![blob.clone()],
             None => known.iter().map(descriptor).collect(),
         };
+        // Of two that send the same to one place the second finds it there; registries have been seen to lose it otherwise.
+        let _turn = self.store.flights.turn(diff_id, || watched.set(LayerState::Waiting)).await;
         // Whoever sends waits for nobody.
         let _permit = self.store.transfers.acquire().await.expect("it is never closed");
         for form in &forms {
@@ -273,6 +275,7 @@ impl Push<'_> {
     pub(super) async fn document(&self, text: &str, media_type: &str) -> Result<Descriptor, RegistryError> {
         let (digest, size) = (Digest::of(text.as_bytes()), text.len() as u64);
         let blob = Descriptor { media_type: media_type.to_owned(), digest, size, urls: Vec::new(), platform: None };
+        let _turn = self.store.flights.turn(&blob.digest, || {}).await;
         if self.has(&blob.digest).await? {
             return Ok(blob);
         }

@@ -20,6 +20,16 @@ pub(crate) struct Guard {
     pub(crate) certificate: bool,
 }
 
+/// An address that nobody else takes. A port that was free a moment ago is no such thing: another registry, or just a connection
+/// that somebody opens, may have it by the time that ours listens, and then this test would talk to a stranger.
+fn own_address() -> String {
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static NEXT: AtomicU16 = AtomicU16::new(5000);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    // Connections come from 127.0.0.1; a process number is unique on this machine, and has 22 bits.
+    format!("127.{}.{middle}.{low}:{}", 64 + high, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// A registry that goes with its value.
 pub(crate) struct Registry {
     child: Child,
@@ -36,15 +46,13 @@ impl Registry {
     pub(crate) fn guarded(guard: Guard) -> Self {
         let folder = TempDir::new().expect("a folder can be made");
         let at = folder.path().display();
-        // Free a moment ago; the registry has no way to take one of its own choice.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port is free").port();
-        let address = format!("127.0.0.1:{port}");
+        let address = own_address();
         let mut config = format!(
             "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {at}/data\nlog:\n  level: error\n\
              http:\n  addr: {address}\n"
         );
         if guard.certificate {
-            certify(&folder);
+            certify(&folder, &address);
             config += &format!("  tls:\n    certificate: {at}/own.pem\n    key: {at}/own.key\n");
         }
         if guard.password {
@@ -54,9 +62,11 @@ impl Registry {
         let path = folder.path().join("config.yml");
         std::fs::write(&path, config).expect("the configuration can be written");
         let child = Command::new("docker-registry").arg("serve").arg(&path).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let registry = Self { child: child.expect("docker-registry is installed"), address, guard, folder };
+        let mut registry = Self { child: child.expect("docker-registry is installed"), address, guard, folder };
         let begin = Instant::now();
         while std::net::TcpStream::connect(&registry.address).is_err() {
+            let ended = registry.child.try_wait().expect("it can be asked for");
+            assert!(ended.is_none(), "the registry ended at once: {ended:?}");
             assert!(begin.elapsed() < Duration::from_secs(20), "the registry does not listen");
             std::thread::yield_now();
         }
@@ -147,13 +157,14 @@ impl Drop for Registry {
     }
 }
 
-/// An authority, and a certificate of it for loopback.
-fn certify(folder: &TempDir) {
+/// An authority, and a certificate of it for an address.
+fn certify(folder: &TempDir, address: &str) {
     let openssl = |words: &str| {
         let done = Command::new("openssl").args(words.split(' ')).current_dir(folder.path()).stderr(Stdio::null()).status();
         assert!(done.expect("openssl is installed").success(), "openssl {words}");
     };
-    std::fs::write(folder.path().join("names"), "subjectAltName=IP:127.0.0.1").expect("a file can be written");
+    let (host, _) = address.split_once(':').expect("it has a port");
+    std::fs::write(folder.path().join("names"), format!("subjectAltName=IP:{host}")).expect("a file can be written");
     openssl(
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout authority.key -out authority.pem -days 2 -subj /CN=ours",
     );

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::BuildCacheUsage;
+
 /// An image, as `image ls` shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImageSummary {
@@ -210,15 +212,18 @@ pub struct DiskUsage {
     /// Bytes of what is kept of containers' output, by project.
     #[serde(default)]
     pub logs: BTreeMap<String, u64>,
-    /// Bytes of layers that no image has: of pulls that were cut off, and of builds.
+    /// Bytes of layers that no image has, of pulls that were cut off and of builds, and of what builds keep besides.
     #[serde(default)]
     pub cache: u64,
-    /// Of these, those that a collection would take now.
+    /// Of these, those that `image prune` and `builder prune -a` would take now.
     #[serde(default)]
     pub cache_unused: u64,
     /// By project.
     #[serde(default)]
     pub projects: Vec<ProjectUsage>,
+    /// Of the build cache, part by part.
+    #[serde(default)]
+    pub build_cache: BuildCacheUsage,
 }
 
 /// How much a project takes. What several have is counted in each.
