@@ -108,6 +108,24 @@ fn shells_are_told_what_a_word_can_be() {
 }
 
 #[test]
+fn a_file_that_is_generated_makes_the_same_containers() {
+    let place = scratch(SHOP);
+    place.run(&["up", "-d"]).success();
+    let text = place.run(&["alpha", "generate", "--name", "again", "shop-web-1", "shop-db-1"]).success();
+    place.write("again.yaml", &text);
+    let config = place.run(&["-f", "again.yaml", "config"]).success();
+    for words in ["name: again", "echo web is up; exec sleep infinity", "name: shop_data", "external: true", "init: true"] {
+        assert!(config.contains(words), "{words}: {config}");
+    }
+    place.run(&["-f", "again.yaml", "up", "-d"]).success();
+    assert_eq!(place.run(&["-p", "again", "ps", "--services"]).success(), "db\nweb\n");
+    assert_eq!(place.run(&["generate", "nothing"]).stderr, "error: no such container: nothing\n");
+    place.run(&["-f", "again.yaml", "down"]).success();
+    place.run(&["down", "-v"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
 fn a_graph_shows_who_waits_for_whom() {
     let place = scratch(SHOP);
     assert_eq!(place.run(&["graph"]).success(), "web     not created\n└─ db   not created\n");

@@ -3,6 +3,7 @@
 mod artifact;
 mod git;
 mod hostile;
+mod publish;
 mod questions;
 mod registry;
 

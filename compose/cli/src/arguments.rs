@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use build::{Build, Builder};
 pub(crate) use config::Config;
 pub(crate) use files::{Commit, Cp, Export};
-pub(crate) use graph::{Graph, GraphFormat, Viz};
+pub(crate) use graph::{Generate, Graph, GraphFormat, Publish, Viz};
 pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Stop};
 pub(crate) use lists::{Completion, Images, Logs, Ls, Man, Port, Ps, Version};
 pub(crate) use lock::{Lock, Locking};
@@ -209,6 +209,10 @@ pub(crate) enum Command {
     /// Check the files and show them merged
     #[command(alias = "convert")]
     Config(Config),
+    /// Show a Compose file that makes containers which are there again
+    Generate(Generate),
+    /// Send the stack to a registry, for `-f oci://`
+    Publish(Publish),
     /// Show which service waits for which, and how each of them is
     Graph(Graph),
     /// Show which service waits for which, as DOT

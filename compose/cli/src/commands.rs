@@ -12,6 +12,7 @@ mod events;
 mod exec;
 mod export;
 mod filter;
+mod generate;
 mod graph;
 mod image;
 mod images;
@@ -27,6 +28,7 @@ mod plan;
 mod port;
 mod process;
 mod ps;
+mod publish;
 mod replica;
 mod run;
 mod scale;
@@ -184,6 +186,8 @@ async fn run(mut line: CommandLine, given: &ArgMatches, as_docker_compose: bool)
         Command::Cp(arguments) => cp::cp(&world, &arguments).await,
         Command::Export(arguments) => export::export(&world, &arguments).await,
         Command::Commit(arguments) => commit::commit(&world, arguments).await,
+        Command::Generate(arguments) => generate::generate(&world, &arguments).await,
+        Command::Publish(arguments) => publish::publish(&world, &arguments).await,
         Command::Graph(arguments) => graph::graph(&world, &arguments).await,
         Command::Viz(arguments) => graph::viz(&world, &arguments),
         Command::Images(arguments) => images::images(&world, &arguments).await,

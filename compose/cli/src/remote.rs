@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use rcompose_model::{Files, HostFiles, Place, Remote, without_credentials};
 use rcompose_supervisor::Settings;
 
+use crate::arguments::Global;
 use crate::environment::{self, Environment};
 
 pub(crate) use ask::agree;
@@ -45,6 +46,8 @@ pub(crate) struct RemoteFiles {
     environment: Environment,
     supervisor: Settings,
     allowed: Vec<PathBuf>,
+    /// Registries of stacks that speak plain HTTP.
+    insecure: Vec<String>,
     /// Nothing is asked of another machine.
     offline: bool,
     questions: Cell<Questions>,
@@ -60,12 +63,13 @@ pub(crate) struct RemoteFiles {
 }
 
 impl RemoteFiles {
-    pub(crate) fn new(environment: &Environment, supervisor: &Settings, allowed: Vec<PathBuf>, offline: bool) -> Self {
+    pub(crate) fn new(environment: &Environment, supervisor: &Settings, global: &Global, allowed: Vec<PathBuf>) -> Self {
         Self {
             environment: environment.clone(),
             supervisor: supervisor.clone(),
             allowed,
-            offline,
+            insecure: global.insecure_registry.clone(),
+            offline: global.offline,
             questions: Cell::default(),
             standard_input: OnceCell::new(),
             fetched: RefCell::default(),
@@ -112,7 +116,7 @@ impl RemoteFiles {
             return Err(format!("{variable} switches that off"));
         }
         let (tree, file) = match artifact {
-            Some(name) => oci::fetch(name, &cache, &self.supervisor)?,
+            Some(name) => oci::fetch(name, &self.insecure, &cache, &self.supervisor)?,
             None => git::fetch(reference, self.is_of_a_stranger(by), &cache, &self.environment)?,
         };
         let remote = Remote { file, root: tree.root().to_owned() };

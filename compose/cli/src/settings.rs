@@ -39,7 +39,7 @@ impl World {
         let supervisor = roots(&global, &environment)?;
         let problems = Problems::asked(&global);
         let allowed = global.allow_path.iter().map(|path| working_dir.join(path)).collect();
-        let files = RemoteFiles::new(&environment, &supervisor, allowed, global.offline);
+        let files = RemoteFiles::new(&environment, &supervisor, &global, allowed);
         let locked = line.command.as_ref().is_some_and(Command::is_locked);
         Ok(Self { global, environment, working_dir, supervisor, problems, files, locked })
     }

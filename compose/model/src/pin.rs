@@ -1,4 +1,4 @@
-//! Images that a stack runs, to be pinned to digests.
+//! What a stack names that is not in its files, to be named otherwise: images, and files of variables.
 
 use crate::node::{Key, Mapping, Node};
 
@@ -23,6 +23,22 @@ pub fn images(tree: &mut Node) -> Vec<&mut Node> {
         }
     }
     found.retain(|image| image.text().is_some_and(|text| !text.is_empty() && !text.starts_with("rootfs:")));
+    found
+}
+
+/// Every path of a file of variables that services name.
+pub fn env_files(tree: &mut Node) -> Vec<&mut Node> {
+    let services = tree.get_mut("services").and_then(Node::mapping_mut).into_iter().flat_map(|services| services.values_mut());
+    let mut found = Vec::new();
+    for listed in services.filter_map(|service| service.get_mut("env_file")) {
+        if listed.text().is_some() {
+            found.push(listed);
+        } else {
+            for entry in items(listed) {
+                if entry.mapping().is_some() { found.extend(entry.get_mut("path")) } else { found.push(entry) }
+            }
+        }
+    }
     found
 }
 

@@ -41,8 +41,8 @@ pub use pins::{PinError, Pins};
 pub use platform::{InvalidPlatform, Platform};
 pub use reference::{InvalidReference, Reference};
 pub use registry::{
-    Artifact, ArtifactKind, CredentialsError, LayerState, Login, Part, PullProgress, PushProgress, Pushed, RegistryConfig,
-    RegistryError, fetch_artifact, log_in, log_out, resolve_digest,
+    Artifact, ArtifactForm, ArtifactKind, CredentialsError, LayerState, Login, Part, PullProgress, PushProgress, Pushed,
+    RegistryConfig, RegistryError, fetch_artifact, log_in, log_out, push_artifact, resolve_digest,
 };
 pub use rootfs::{RootfsError, View};
 pub use store::{Checked, Collected, Image, Lease, Problem, Store, StoreError};

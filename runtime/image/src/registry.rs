@@ -15,6 +15,7 @@ mod layer_set;
 mod login;
 mod manifest;
 mod progress;
+mod publish;
 mod pull;
 mod push;
 mod repair;
@@ -34,6 +35,7 @@ pub(crate) use layer_set::is_absent;
 pub use login::{Login, log_in, log_out};
 pub(crate) use manifest::{Descriptor, OCI_MANIFEST};
 pub use progress::{LayerState, PullProgress, PushProgress};
+pub use publish::{ArtifactForm, push_artifact};
 pub use push::Pushed;
 pub(crate) use spool::{COMPRESSION, pack};
 

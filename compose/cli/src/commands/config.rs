@@ -1,6 +1,6 @@
 //! `config`.
 
-mod digests;
+pub(super) mod digests;
 mod origin;
 mod variables;
 

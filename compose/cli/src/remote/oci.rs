@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rcompose_supervisor::Settings;
 use rcompose_supervisor::client::Client;
-use rcompose_supervisor::messages::{ArtifactFile, ArtifactRole, Named, StackArtifact};
+use rcompose_supervisor::messages::{ArtifactFile, ArtifactRole, StackArtifact, StackRequest};
 use serde::de::DeserializeOwned;
 
 use super::cache::{Cache, Id, folder_name};
@@ -14,8 +14,8 @@ use crate::error::CommandError;
 
 const COMPOSE_FILE: &str = "compose.yaml";
 
-pub(super) fn fetch(reference: &str, cache: &Cache, settings: &Settings) -> Result<(Tree, PathBuf), String> {
-    let digested: String = ask(settings, "/v1/images/digest", reference)?;
+pub(super) fn fetch(reference: &str, insecure: &[String], cache: &Cache, settings: &Settings) -> Result<(Tree, PathBuf), String> {
+    let digested: String = ask(settings, "/v1/artifacts/digest", reference, insecure)?;
     let (name, digest) = digested.split_once('@').ok_or("the supervisor gave no digest")?;
     let repository = name.rsplit('/').next().unwrap_or(name);
     let hash = digest.rsplit(':').next().unwrap_or(digest).to_owned();
@@ -23,7 +23,7 @@ pub(super) fn fetch(reference: &str, cache: &Cache, settings: &Settings) -> Resu
     let tree = match cache.find(&id)? {
         Some(tree) => tree,
         None => {
-            let artifact: StackArtifact = ask(settings, "/v1/artifacts/fetch", &digested)?;
+            let artifact: StackArtifact = ask(settings, "/v1/artifacts/fetch", &digested, insecure)?;
             let scratch = cache.scratch(&id)?;
             write(&scratch.tree(&id), &artifact.files)?;
             scratch.publish(&id)?
@@ -34,10 +34,10 @@ pub(super) fn fetch(reference: &str, cache: &Cache, settings: &Settings) -> Resu
 }
 
 /// On a thread of its own: files are loaded in the middle of what waits for other things.
-fn ask<T: DeserializeOwned + Send>(settings: &Settings, path: &str, name: &str) -> Result<T, String> {
+fn ask<T: DeserializeOwned + Send>(settings: &Settings, path: &str, name: &str, insecure: &[String]) -> Result<T, String> {
     let ask = async || -> Result<T, CommandError> {
         let mut client = Client::connect(settings).await?;
-        Ok(client.post(path, &Named { name: name.to_owned(), force: false }).await?)
+        Ok(client.post(path, &StackRequest { name: name.to_owned(), insecure: insecure.to_vec() }).await?)
     };
     let answer = std::thread::scope(|scope| {
         let thread = scope.spawn(|| {

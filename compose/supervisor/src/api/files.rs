@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use rcompose_engine::beneath::{self, Root};
 use rcompose_engine::image::{Ownership, Reference, TreePart, extract, write_part, write_tree};
-use rcompose_engine::{Commit, EngineError};
+use rcompose_engine::{Commit, ContainerSpec, EngineError};
 use serde::Deserialize;
 
 use super::{Refusal, Shared, streams};
@@ -98,6 +98,13 @@ pub(super) async fn write(
         written
     });
     Ok(Json(written.await?))
+}
+
+/// What a container was asked to be, with what it is told in secret left out.
+pub(super) async fn spec(State(supervisor): State<Shared>, Path(id): Path<String>) -> Result<Json<ContainerSpec>, Refusal> {
+    let mut spec = supervisor.engine.get(&id)?.record.spec;
+    spec.files.clear();
+    Ok(Json(spec))
 }
 
 /// The root file system of a container, without its volumes, as an archive.

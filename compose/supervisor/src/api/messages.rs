@@ -20,11 +20,12 @@ use rcompose_model::project::PullPolicy;
 use rcompose_plan::{BuildWhen, Change};
 use serde::{Deserialize, Serialize};
 
-pub use artifact::{ArtifactFile, ArtifactRole, StackArtifact};
+pub use artifact::{ArtifactFile, ArtifactRole, PublishRequest, StackArtifact, StackRequest};
 pub use card::{ExitReport, FailureCard, ProbeReport};
 pub use event::{ContainerEvent, EventsRequest, Happening, Why};
 pub use files::{CommitRequest, FileKind, FileRequest, FileSummary};
 pub use look::{ContainerStats, EndedContainer, StatsRequest, WaitRequest};
+pub use rcompose_engine::container::{ContainerSpec, Mount as ContainerMount, MountSource, Namespace, PublishedPort};
 pub use store::{
     CheckRequest, CheckedImage, Created, DiskUsage, DockerImport, HistoryStep, ImageSummary, ImportRequest, LoadedImage,
     LocalFile, Named, ProcessSummary, ProjectUsage, PruneRequest, Removed, ResourceSummary, SaveRequest, SystemInfo, TagRequest,

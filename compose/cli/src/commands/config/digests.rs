@@ -17,7 +17,7 @@ use crate::settings::World;
 const AT_ONCE: usize = 8;
 
 /// Pins every image of a tree.
-pub(super) async fn resolve(world: &World, tree: &mut Node) -> Result<(), CommandError> {
+pub(in crate::commands) async fn resolve(world: &World, tree: &mut Node) -> Result<(), CommandError> {
     if world.global.offline {
         let text = "digests are asked from registries, and `--offline` forbids it";
         return Err(CommandError::Usage(text.to_owned()));

@@ -33,3 +33,27 @@ pub enum ArtifactRole {
     /// A file of variables.
     Variables,
 }
+
+/// A stack that is to be kept in a registry.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PublishRequest {
+    /// Where to, with a tag.
+    pub name: String,
+    /// In the order of the artifact.
+    pub files: Vec<ArtifactFile>,
+    /// Of OCI 1.0, which knows no types of artifacts.
+    pub oldest_form: bool,
+    /// Registries that speak plain HTTP, besides those of the settings.
+    pub insecure: Vec<String>,
+}
+
+/// A stack that is wanted from a registry.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StackRequest {
+    /// Its reference.
+    pub name: String,
+    /// Registries that speak plain HTTP, besides those of the settings.
+    pub insecure: Vec<String>,
+}
