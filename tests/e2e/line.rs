@@ -126,6 +126,20 @@ fn a_file_that_is_generated_makes_the_same_containers() {
 }
 
 #[test]
+fn start_waits_for_what_it_started() {
+    let probe = "{test: [CMD, test, -e, /tmp/ready], interval: 50ms, start_period: 10s, start_interval: 50ms}";
+    let place = scratch(&format!(
+        "name: shop\nservices:\n  web: {{image: 'rootfs:/', init: true, command: [sh, -c, 'touch /tmp/ready; exec sleep infinity'], \
+         healthcheck: {probe}}}\n"
+    ));
+    place.run(&["create", "--pull", "never", "--quiet-pull"]).success();
+    place.run(&["start", "--wait", "--wait-timeout", "20"]).success();
+    assert_eq!(place.run(&["ps", "--format", "{{.Health}}"]).success(), "healthy\n");
+    place.run(&["down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
 fn a_graph_shows_who_waits_for_whom() {
     let place = scratch(SHOP);
     assert_eq!(place.run(&["graph"]).success(), "web     not created\n└─ db   not created\n");

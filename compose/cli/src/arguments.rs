@@ -23,7 +23,7 @@ pub(crate) use build::{Build, Builder};
 pub(crate) use config::Config;
 pub(crate) use files::{Commit, Cp, Export};
 pub(crate) use graph::{Generate, Graph, GraphFormat, Publish, Viz};
-pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Stop};
+pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Start, Stop};
 pub(crate) use lists::{Completion, Images, Logs, Ls, Man, Port, Ps, Version};
 pub(crate) use lock::{Lock, Locking};
 pub(crate) use login::{Login, Logout};
@@ -186,7 +186,7 @@ pub(crate) enum Command {
     /// Push images of services that say how they are built
     Push(Push),
     /// Start containers that exist
-    Start(Services),
+    Start(Start),
     /// Stop containers
     Stop(Stop),
     /// Restart containers

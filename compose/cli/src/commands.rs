@@ -57,7 +57,7 @@ use rcompose_supervisor::messages::{
     Action, ApplyRequest, DownOptions, Event, LifecycleVerb, PullOptions, PushOptions, UpOptions,
 };
 
-use crate::arguments::{Command, CommandLine, Down, Pull, PullWhen, Push, Restart, Services, Stop};
+use crate::arguments::{Command, CommandLine, Down, Pull, PullWhen, Push, Restart, Services, Start, Stop};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::legacy::{Called, METADATA};
@@ -148,9 +148,12 @@ async fn run(mut line: CommandLine, given: &ArgMatches, as_docker_compose: bool)
                 scale: up::scale(&arguments.scale)?,
                 build: up::build_when(arguments.build, arguments.no_build),
                 build_options: build::on_the_way(&world, &project)?,
+                pull: arguments.pull.map(PullWhen::policy),
                 ..UpOptions::default()
             };
-            apply(&world, "create", &project.name.clone(), Some(project), Action::Up(options)).await
+            let progress = Progress::new(&world.global, "create").quiet_pulls_if(arguments.quiet_pull);
+            let name = project.name.clone();
+            apply_shown(&world, progress, &name, Some(project), Action::Up(options)).await.map(|_| Exit::Success)
         }
         Command::Down(arguments) => down(&world, arguments).await,
         Command::Plan(arguments) => plan::plan(&world, arguments).await,
@@ -172,7 +175,9 @@ async fn run(mut line: CommandLine, given: &ArgMatches, as_docker_compose: bool)
         Command::Push(arguments) => push(&world, arguments).await,
         Command::Login(arguments) => login::login(&world, arguments).await,
         Command::Logout(arguments) => login::logout(&world, arguments).await,
-        Command::Start(Services { services }) => lifecycle(&world, "start", services, LifecycleVerb::Start, None).await,
+        Command::Start(Start { services, wait, wait_timeout }) => {
+            lifecycle(&world, "start", services, LifecycleVerb::Start { wait, wait_timeout }, None).await
+        }
         Command::Stop(Stop { services, timeout }) => lifecycle(&world, "stop", services, LifecycleVerb::Stop, timeout).await,
         Command::Restart(Restart { services, timeout, no_deps }) => {
             lifecycle(&world, "restart", services, LifecycleVerb::Restart { no_deps }, timeout).await

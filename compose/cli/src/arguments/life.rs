@@ -43,6 +43,17 @@ pub(crate) struct Exec {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Start {
+    pub(crate) services: Vec<String>,
+    /// Wait until everything is healthy, or runs
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Seconds to wait at most
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) wait_timeout: Option<u64>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Stop {
     pub(crate) services: Vec<String>,
     /// Seconds to wait; negative is for ever

@@ -130,6 +130,12 @@ pub(crate) struct Create {
     /// Say nothing of them; only a variable asks for it
     #[arg(skip)]
     pub(crate) ignore_orphans: bool,
+    /// Pull images before: instead of what the files say
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub(crate) pull: Option<PullWhen>,
+    /// Without progress of pulls
+    #[arg(long)]
+    pub(crate) quiet_pull: bool,
     /// Replicas of a service
     #[arg(long, value_name = "SERVICE=N")]
     pub(crate) scale: Vec<String>,

@@ -227,7 +227,7 @@ pub struct DownOptions {
 #[serde(tag = "verb", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the commands of that name document them")]
 pub enum LifecycleVerb {
-    Start,
+    Start { wait: bool, wait_timeout: Option<u64> },
     Stop,
     Restart { no_deps: bool },
     Kill { signal: String },

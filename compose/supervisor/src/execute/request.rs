@@ -38,7 +38,15 @@ pub(crate) async fn apply(supervisor: Arc<Supervisor>, request: ApplyRequest, ev
         Action::Lifecycle { services, what, timeout } => {
             let observed = supervisor.observe(&request.project_name, request.project.as_ref());
             let plan = lifecycle(&observed, services, &verb(what, *timeout));
-            run_plan(&supervisor, &request, plan, &events).await
+            let failures = run_plan(&supervisor, &request, plan, &events).await;
+            match (what, request.project.clone().or_else(|| supervisor.applied(&request.project_name))) {
+                (LifecycleVerb::Start { wait: true, wait_timeout }, Some(project)) if failures.is_empty() && !request.dry_run => {
+                    let services = services.clone();
+                    let options = UpOptions { services, wait_timeout: *wait_timeout, ..UpOptions::default() };
+                    wait(&supervisor, &project, &options, &events).await
+                }
+                _ => failures,
+            }
         }
     };
     drop(guard);
@@ -365,7 +373,7 @@ async fn take_down(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options
 fn verb(what: &LifecycleVerb, timeout: Option<i64>) -> Lifecycle {
     let timeout = seconds(timeout);
     match what {
-        LifecycleVerb::Start => Lifecycle::Start,
+        LifecycleVerb::Start { .. } => Lifecycle::Start,
         LifecycleVerb::Stop => Lifecycle::Stop { timeout },
         LifecycleVerb::Restart { no_deps } => Lifecycle::Restart { timeout, no_deps: *no_deps },
         LifecycleVerb::Kill { signal } => Lifecycle::Kill { signal: signal.clone() },
