@@ -1,6 +1,6 @@
 //! The language: whatever a file holds, it is a Dockerfile or has errors, each at a place of it, and what triggers hold is read, too.
 #![no_main]
-#![allow(dead_code, reason = "the room uses the rest of the module")]
+#![allow(dead_code, unused_imports, reason = "the room uses the rest of the module")]
 
 /// The module alone: the whole room would bring the runtime along.
 #[path = "../../src"]

@@ -14,7 +14,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         }
         Err((line, _)) => assert!((1..=text.lines().count()).contains(&(line as usize)), "line {line} is not there"),
     }
-    for line in text.lines() {
+    // The root itself is never asked about.
+    for line in text.lines().filter(|_| !path.is_empty()) {
         if let Ok(pattern) = Pattern::parse(line) {
             assert!(!pattern.matches(path) || pattern.matches_or_above(path), "`{line}` matches `{path}` and does not");
         }

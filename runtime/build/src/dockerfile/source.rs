@@ -119,7 +119,8 @@ impl Reader<'_, '_> {
                 continue;
             }
             if trimmed.trim_end().is_empty() {
-                if logical.is_some() {
+                // What follows the last newline is the end of the file, and no line.
+                if logical.is_some() && self.next < self.lines.len() {
                     let place = Place { line: number(index), column: 1 };
                     let text = "an empty line continues an instruction; it will be an error";
                     self.problems.push(Problem::warning(place, Rule::NoEmptyContinuation, text));

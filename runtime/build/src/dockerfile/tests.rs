@@ -28,6 +28,13 @@ fn pairs(words: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
+fn the_end_of_a_file_is_no_empty_line() {
+    // Found by fuzzing: it was told of a line that is not there.
+    let (_, problems) = Dockerfile::parse(b"FROM a\nRUN b \\\n");
+    assert!(problems.iter().all(|problem| problem.place.line <= 2), "{problems:?}");
+}
+
+#[test]
 fn lines_go_on_and_comments_stand_between() {
     let run = |text: &str| match kind(text) {
         Kind::Run(run) => run.command,
