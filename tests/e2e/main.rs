@@ -6,6 +6,7 @@ mod build;
 mod config;
 mod environment;
 mod events;
+mod failures;
 mod files;
 mod hostile;
 mod image;

@@ -28,7 +28,7 @@ pub(crate) use lists::{Completion, Images, Logs, Ls, Man, Port, Ps, Version};
 pub(crate) use lock::{Lock, Locking};
 pub(crate) use login::{Login, Logout};
 pub(crate) use run::{Pull, PullWhen, Push, Run};
-pub(crate) use stack::{Create, Down, Scale, Up};
+pub(crate) use stack::{Create, Down, Ports, Scale, Up};
 pub(crate) use store::{ArchiveFormat, CreateNetwork, CreateVolume, Image, List, Network, Remove, System, Volume};
 pub(crate) use test::Test;
 pub(crate) use watch::Watch;

@@ -49,6 +49,7 @@ mod why;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use rcompose_model::Project;
@@ -227,6 +228,7 @@ fn apply_request(world: &World, command: &str, name: &str, project: Option<Proje
         project,
         action,
         command: command.to_owned(),
+        ticket: ticket(),
         dry_run: world.global.dry_run,
         // Anything below 1 is no limit.
         parallel: usize::try_from(world.global.parallel).ok().and_then(NonZeroUsize::new),
@@ -234,17 +236,29 @@ fn apply_request(world: &World, command: &str, name: &str, project: Option<Proje
     }
 }
 
+/// Different for each request of each process.
+fn ticket() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let now = jiff::Timestamp::now().as_nanosecond();
+    format!("{}-{now}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// As [`apply`]; gives the id of the container that was made for one command.
 async fn apply_shown(
     world: &World,
-    mut progress: Progress,
+    progress: Progress,
     name: &str,
     project: Option<Project>,
     action: Action,
 ) -> Result<Option<String>, CommandError> {
-    let mut client = Client::connect(&world.supervisor).await?;
     let request = apply_request(world, progress.title(), name, project, action);
-    let mut events = client.stream("/v1/apply", &request).await?;
+    apply_requested(world, progress, &request).await
+}
+
+/// As [`apply_shown`], of what has been put together already.
+async fn apply_requested(world: &World, mut progress: Progress, request: &ApplyRequest) -> Result<Option<String>, CommandError> {
+    let mut client = Client::connect(&world.supervisor).await?;
+    let mut events = client.stream("/v1/apply", request).await?;
     let shown = show_until_done(&mut events, &mut progress).await;
     progress.finish();
     shown

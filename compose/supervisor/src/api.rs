@@ -60,6 +60,7 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/projects", get(projects))
         .route("/v1/projects/{name}", get(applied))
         .route("/v1/projects/{name}/kill", post(kill))
+        .route("/v1/applies/{ticket}/cancel", post(cancel))
         .route("/v1/logs", post(logs))
         .route("/v1/containers/{id}/rebind", post(sync::rebind))
         .route("/v1/sync", post(sync::sync).layer(DefaultBodyLimit::disable()))
@@ -192,6 +193,12 @@ async fn applied(State(supervisor): State<Shared>, Path(name): Path<String>) -> 
         Some(project) => Ok(Json(project).into_response()),
         None => Err(Refusal(StatusCode::NOT_FOUND, Failure::text(format!("no project `{name}`")))),
     }
+}
+
+/// Has a command begin nothing more, and wait for nobody any more.
+async fn cancel(State(supervisor): State<Shared>, Path(ticket): Path<String>) -> Json<serde_json::Value> {
+    supervisor.cancel(&ticket);
+    Json(serde_json::Value::Null)
 }
 
 /// Kills everything of a project at once. Takes no lock: it is how a stop that takes too long is cut short.

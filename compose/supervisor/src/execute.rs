@@ -3,6 +3,7 @@
 //! What waits for something that failed is not tried. What was done stays done: the next plan goes on from there.
 
 mod images;
+mod ports;
 mod request;
 mod wait;
 mod words;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petgraph::stable_graph::NodeIndex;
-use rcompose_engine::network::NetworkSpec;
+use rcompose_engine::network::{NetworkError, NetworkSpec};
 use rcompose_engine::volume::VolumeSpec;
 use rcompose_engine::{Engine, EngineError};
 use rcompose_model::Project;
@@ -20,12 +21,13 @@ use rcompose_model::project::{Network, RestartPolicy};
 use rcompose_plan::{Cause, ContainerRef, Operation, Plan, Planned, fingerprint, labels};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use images::{renewed, show};
 pub(crate) use request::apply;
 
 use crate::keep::blocking;
-use crate::messages::{ApplyRequest, BuildOptions, Event, Failure, Happening, ProgressStatus, Why};
+use crate::messages::{Action, ApplyRequest, BuildOptions, Event, Failure, Happening, ProgressStatus, Why};
 use crate::resource;
 use crate::supervisor::Supervisor;
 use crate::translate::{self, Part};
@@ -56,6 +58,10 @@ struct Run {
     events: Events,
     /// How images are built.
     build: BuildOptions,
+    /// Where a port is taken another one is published.
+    substitute_ports: bool,
+    /// Whoever asked does not want it any more.
+    cancel: CancellationToken,
 }
 
 /// Carries a plan out; gives what failed.
@@ -69,6 +75,8 @@ pub(crate) async fn execute(supervisor: &Arc<Supervisor>, plan: Plan, request: &
         offline: request.offline,
         events: events.clone(),
         build: request.action.build_options().cloned().unwrap_or_default(),
+        substitute_ports: matches!(&request.action, Action::Up(options) if options.substitute_ports),
+        cancel: supervisor.cancellation_of(&request.ticket),
     });
     let turns = request.parallel.map(|limit| Arc::new(Semaphore::new(limit.get())));
     let mut waiting: BTreeMap<NodeIndex, usize> =
@@ -91,6 +99,10 @@ pub(crate) async fn execute(supervisor: &Arc<Supervisor>, plan: Plan, request: &
     ready.into_iter().for_each(|index| begin(index, &mut running));
     while let Some(done) = running.join_next().await {
         match done {
+            Ok((index, Ok(()))) if run.cancel.is_cancelled() => {
+                let waits = plan.after(index).next().is_some();
+                failures.extend((waits && failures.is_empty()).then(interrupted));
+            }
             Ok((index, Ok(()))) => {
                 for later in plan.after(index) {
                     if let Some(count) = waiting.get_mut(&later) {
@@ -106,6 +118,11 @@ pub(crate) async fn execute(supervisor: &Arc<Supervisor>, plan: Plan, request: &
         }
     }
     failures
+}
+
+/// What was begun is done, and no more than that.
+fn interrupted() -> Failure {
+    Failure::text("interrupted")
 }
 
 impl Run {
@@ -181,10 +198,14 @@ impl Run {
             Operation::StartContainer { container } => {
                 let id = self.id_of(container)?;
                 let policy = if self.is_one_off(&id) { RestartPolicy::No } else { self.policy(&container.service) };
+                if self.substitute_ports {
+                    self.with_engine(id.clone(), |engine, id| engine.set_substitute_ports(&id, true)).await?;
+                }
                 keeper.start(&id, policy, why).await.map_err(|error| self.explain(container, &id, &error))?;
                 if self.stopped.contains(&id) {
                     keeper.tell(&id, Happening::Restart, Some(why));
                 }
+                self.tell_substitutes(container, &id).await;
                 self.warn_of_what_has_no_effect(container, id).await;
                 Ok(())
             }
@@ -216,7 +237,11 @@ impl Run {
                 }
                 Ok(())
             }
-            Operation::Await { service, condition, required } => self.wait_for(service, *condition, *required).await,
+            Operation::Await { service, condition, required } => tokio::select! {
+                // It has changed nothing.
+                reached = self.wait_for(service, *condition, *required) => reached,
+                () = self.cancel.cancelled() => Err(interrupted()),
+            },
         }
     }
 
@@ -355,8 +380,8 @@ impl Run {
         let place =
             self.project.as_ref().and_then(|project| project.origins.find(&format!("services.{}", container.service)).cloned());
         failure.place = place.map(|place| place.to_string());
-        if failure.message.contains("port is already allocated") {
-            failure.hint = Some("stop what holds the port, or publish another one".to_owned());
+        if let EngineError::Network(NetworkError::Port(taken)) = error {
+            ports::explain(&self.supervisor, taken, &mut failure);
         }
         failure
     }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rcompose_engine::image::{Checked, Image, ImageConfig, Platform, PullProgress, Pushed, Reference, RegistryError};
 use rcompose_engine::{Container, Engine, EngineError, State};
@@ -16,6 +16,7 @@ use rcompose_model::Project;
 use rcompose_model::project::Service;
 use rcompose_plan::labels;
 use rcompose_plan::observed::Observed;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Settings;
@@ -41,6 +42,8 @@ pub(crate) struct Supervisor {
     projects: PathBuf,
     /// One command a project at a time.
     locks: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// How commands are told that they are not wanted any more, by their tickets.
+    cancellations: Mutex<BTreeMap<String, CancellationToken>>,
 }
 
 impl Supervisor {
@@ -90,6 +93,7 @@ impl Supervisor {
             work: TaskTracker::new(),
             projects,
             locks: Mutex::new(BTreeMap::new()),
+            cancellations: Mutex::new(BTreeMap::new()),
         }))
     }
 
@@ -174,6 +178,27 @@ impl Supervisor {
     pub(crate) fn lock_of(&self, project: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = self.locks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         locks.entry(project.to_owned()).or_default().clone()
+    }
+
+    fn cancellations(&self) -> MutexGuard<'_, BTreeMap<String, CancellationToken>> {
+        self.cancellations.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Of the command with a ticket; whoever begins one calls [`Supervisor::done_with`] at its end.
+    pub(crate) fn cancellation_of(&self, ticket: &str) -> CancellationToken {
+        self.cancellations().entry(ticket.to_owned()).or_default().clone()
+    }
+
+    /// Calls a command off, if it is under way.
+    pub(crate) fn cancel(&self, ticket: &str) {
+        if let Some(token) = self.cancellations().get(ticket) {
+            token.cancel();
+        }
+    }
+
+    /// A command has ended.
+    pub(crate) fn done_with(&self, ticket: &str) {
+        self.cancellations().remove(ticket);
     }
 
     /// The project as it was last applied.

@@ -89,6 +89,7 @@ pub(crate) fn container(
         cgroup_parent: service.cgroup_parent.clone(),
         namespaces: namespaces(project, service),
         networks: endpoints(project, service, matches!(part, Part::OneOff(one_off) if !one_off.use_aliases)),
+        substitute_ports: false,
         ports: service.ports.iter().map(port).collect(),
         expose: service.expose.clone(),
         dns: service.dns.clone(),

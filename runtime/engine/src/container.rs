@@ -69,6 +69,9 @@ pub struct ContainerSpec {
     pub networks: Vec<Endpoint>,
     /// Published ports.
     pub ports: Vec<PublishedPort>,
+    /// Another port is published where the one that is asked for is taken.
+    #[serde(default)]
+    pub substitute_ports: bool,
     /// `80/tcp`, documentation only.
     pub expose: Vec<String>,
     /// Names outside, their servers; empty takes the host's.

@@ -53,6 +53,21 @@ pub(crate) fn hold(protocol: Protocol, host: Option<IpAddr>, range: Option<(u16,
     Err(refusal.expect("a range holds at least one port"))
 }
 
+/// Takes a port that follows from some words, of those that neither services nor the kernel hand out by themselves; if it is taken,
+/// the next that follows.
+pub(crate) fn hold_substitute(protocol: Protocol, host: Option<IpAddr>, words: &str) -> Option<Held> {
+    (0..32).find_map(|attempt| hold_one(protocol, host, substitute(words, attempt)).ok())
+}
+
+fn substitute(words: &str, attempt: u16) -> u16 {
+    const FIRST: u64 = 20_000;
+    const COUNT: u64 = 12_000;
+    // FNV-1a: it has to be the same in every version of this program.
+    let bytes = words.bytes().chain(attempt.to_be_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    u16::try_from(FIRST + hash % COUNT).expect("below 32000")
+}
+
 fn hold_one(protocol: Protocol, host: Option<IpAddr>, port: u16) -> Result<Held, PortTaken> {
     let mut held = Held { port, tcp: Vec::new(), udp: Vec::new() };
     let every = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
@@ -196,4 +211,16 @@ async fn pass_answers(
         }
     }
     client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn substitutes_are_the_same_each_time_and_differ_from_each_other() {
+        assert_eq!(substitute("shop-web-1 80/tcp", 0), 21_397);
+        let all: std::collections::BTreeSet<u16> = (0..32).map(|attempt| substitute("shop-web-1 80/tcp", attempt)).collect();
+        assert!(all.len() > 30 && all.iter().all(|port| (20_000..32_000).contains(port)), "{all:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Arguments of what makes a stack and takes it away.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{Locking, PullWhen};
 
@@ -70,6 +70,9 @@ pub(crate) struct Up {
     /// Seconds to wait at most
     #[arg(long, value_name = "SECONDS")]
     pub(crate) wait_timeout: Option<u64>,
+    /// What to do where a port to publish is taken: `auto` publishes another one, the same each time while it is free
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) ports: Option<Ports>,
     /// Pull images before: instead of what the files say
     #[arg(long, value_enum, value_name = "WHEN")]
     pub(crate) pull: Option<PullWhen>,
@@ -104,6 +107,14 @@ pub(crate) struct Up {
     /// Answer yes: to what is asked of stacks and files from elsewhere
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ports {
+    /// Publish those that are asked for, or fail
+    Strict,
+    /// Publish others where they are taken
+    Auto,
 }
 
 #[derive(Debug, Args)]

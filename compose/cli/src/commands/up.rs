@@ -15,8 +15,8 @@ use rcompose_supervisor::messages::{Action, LifecycleVerb, UpOptions};
 use rcompose_plan::BuildWhen;
 use rcompose_supervisor::Settings;
 
-use super::{apply, apply_shown, build, ps, watch};
-use crate::arguments::{PullWhen, Up};
+use super::{apply, apply_request, apply_requested, build, ps, watch};
+use crate::arguments::{Ports, PullWhen, Up};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::{self, Progress};
@@ -50,6 +50,7 @@ pub(crate) async fn up(world: &World, arguments: Up) -> Result<Exit, CommandErro
         wait_timeout: arguments.wait_timeout,
         pull: arguments.pull.map(PullWhen::policy),
         build: build_when(arguments.build, arguments.no_build),
+        substitute_ports: arguments.ports == Some(Ports::Auto),
         build_options: build::on_the_way(world, &project)?,
     };
     let watching = watching(&arguments, &options);
@@ -67,11 +68,13 @@ pub(crate) async fn up(world: &World, arguments: Up) -> Result<Exit, CommandErro
     let progress = Progress::new(&world.global, "up");
     let progress = progress.quiet_pulls_if(arguments.quiet_pull).quiet_builds_if(arguments.quiet_build);
     let mut interrupts = follow::Interrupts::listen()?;
-    let bringing = apply_shown(world, progress, &name, Some(project.clone()), Action::Up(options));
+    let request = apply_request(world, "up", &name, Some(project.clone()), Action::Up(options));
+    let bringing = apply_requested(world, progress, &request);
     tokio::select! {
         // The supervisor finishes the step that it is in; what runs then is stopped below.
         result = bringing => if result.map(|_| detached)? { return Ok(Exit::Success) },
         () = interrupts.next() => {
+            cancel(&world.supervisor, &request.ticket).await?;
             if !detached {
                 stop(world, &name, arguments.timeout, &mut interrupts).await?;
             }
@@ -152,14 +155,18 @@ async fn stop(world: &World, name: &str, timeout: Option<i64>, interrupts: &mut 
     output::tell("\nGracefully Stopping... press Ctrl+C again to force\n");
     let action = Action::Lifecycle { services: Vec::new(), what: LifecycleVerb::Stop, timeout };
     let stopping = apply(world, "stop", name, None, action);
-    tokio::pin!(stopping);
-    loop {
-        tokio::select! {
-            result = &mut stopping => return result.map(drop),
-            // The stop goes on in the supervisor; the kill only makes it shorter.
-            () = interrupts.next() => kill(&world.supervisor, name).await?,
-        }
+    tokio::select! {
+        result = stopping => result.map(drop),
+        // The stop goes on in the supervisor; the kill only makes it shorter.
+        () = interrupts.next() => kill(&world.supervisor, name).await,
     }
+}
+
+/// What is being done is done, and nothing after it.
+async fn cancel(settings: &Settings, ticket: &str) -> Result<(), CommandError> {
+    let mut client = Client::connect(settings).await?;
+    let _: serde_json::Value = client.post(&format!("/v1/applies/{ticket}/cancel"), &()).await?;
+    Ok(())
 }
 
 /// Not through the project's lock, which the stop holds.

@@ -52,6 +52,9 @@ pub struct ApplyRequest {
     pub command: String,
     /// Nothing is done; the plan is shown.
     pub dry_run: bool,
+    /// By which it is called off; nobody else uses it.
+    #[serde(default)]
+    pub ticket: String,
     /// At most so many operations at a time.
     #[serde(default)]
     pub parallel: Option<NonZeroUsize>,
@@ -121,6 +124,8 @@ pub struct UpOptions {
     /// When services with a build section are built, and how.
     pub build: BuildWhen,
     pub build_options: BuildOptions,
+    /// Where a port is taken another one is published.
+    pub substitute_ports: bool,
 }
 
 /// What `run` asks for. What its flags say of the service is part of the project already.

@@ -11,7 +11,7 @@ use rcompose_plan::{
     Recreate, Run as RunOnce, Up, builds, changes, down, images, lifecycle, one_off_name, pushes, run, up,
 };
 
-use super::{Events, Run, execute, progress, seconds, tell};
+use super::{Events, Run, execute, interrupted, progress, seconds, tell};
 use crate::messages::{
     Action, ApplyRequest, BuildOptions, DownOptions, Event, Failure, LifecycleVerb, ProgressStatus, PullOptions, PushOptions,
     RunOptions, UpOptions,
@@ -20,13 +20,21 @@ use crate::supervisor::Supervisor;
 
 /// Does what is asked for; everything that happens goes to `events`, the last of which says how it ended.
 pub(crate) async fn apply(supervisor: Arc<Supervisor>, request: ApplyRequest, events: Events) {
+    let cancel = supervisor.cancellation_of(&request.ticket);
     let lock = supervisor.lock_of(&request.project_name);
     let guard = if let Ok(guard) = lock.try_lock() {
         guard
     } else {
         let text = format!("waiting for another command on project {}", request.project_name);
         tell(&events, Event::Warning { text }).await;
-        lock.lock().await
+        tokio::select! {
+            // Whoever waits no more has no place in the queue.
+            guard = lock.lock() => guard,
+            () = cancel.cancelled() => {
+                supervisor.done_with(&request.ticket);
+                return tell(&events, Event::Failed(interrupted())).await;
+            }
+        }
     };
     let failures = match &request.action {
         Action::Up(options) => bring_up(&supervisor, &request, options, &events).await,
@@ -50,6 +58,7 @@ pub(crate) async fn apply(supervisor: Arc<Supervisor>, request: ApplyRequest, ev
         }
     };
     drop(guard);
+    supervisor.done_with(&request.ticket);
     let last = match failures.into_iter().next() {
         Some(failure) => Event::Failed(failure),
         None => Event::Done,
@@ -83,6 +92,9 @@ async fn run_plan(
     if request.dry_run {
         show(&plan, Vec::new(), events).await;
         return Vec::new();
+    }
+    if supervisor.cancellation_of(&request.ticket).is_cancelled() {
+        return vec![interrupted()];
     }
     execute(supervisor, plan, request, events).await
 }
@@ -135,7 +147,7 @@ async fn bring_up(supervisor: &Arc<Supervisor>, request: &ApplyRequest, options:
     }
     let failures = run_plan(supervisor, request, plan, events).await;
     if failures.is_empty() && options.wait {
-        return wait(supervisor, project, options, events).await;
+        return wait(supervisor, request, project, options, events).await;
     }
     failures
 }
@@ -297,7 +309,13 @@ fn merged_ledger(supervisor: &Supervisor, project: &Project) -> Project {
     ledger
 }
 
-async fn wait(supervisor: &Arc<Supervisor>, project: &Project, options: &UpOptions, events: &Events) -> Vec<Failure> {
+async fn wait(
+    supervisor: &Arc<Supervisor>,
+    request: &ApplyRequest,
+    project: &Project,
+    options: &UpOptions,
+    events: &Events,
+) -> Vec<Failure> {
     let run = Run {
         supervisor: supervisor.clone(),
         project: Some(project.clone()),
@@ -307,8 +325,17 @@ async fn wait(supervisor: &Arc<Supervisor>, project: &Project, options: &UpOptio
         offline: true,
         events: events.clone(),
         build: BuildOptions::default(),
+        substitute_ports: false,
+        cancel: supervisor.cancellation_of(&request.ticket),
     };
-    let settled = run.settle(&options.services);
+    let cancel = run.cancel.clone();
+    let settled = async {
+        tokio::select! {
+            // It has changed nothing.
+            result = run.settle(&options.services) => result,
+            () = cancel.cancelled() => Err(interrupted()),
+        }
+    };
     let result = match options.wait_timeout.filter(|seconds| *seconds > 0) {
         Some(limit) => match tokio::time::timeout(Duration::from_secs(limit), settled).await {
             Ok(result) => result,

@@ -185,7 +185,8 @@ fn port_request(spec: &ContainerSpec, port: &PublishedPort) -> Result<PortReques
             return Err(EngineError::Invalid { container: spec.name.clone(), text });
         }
     };
-    Ok(PortRequest { protocol, host: port.host_ip, range: port.published, container_port: port.target })
+    let substitute = spec.substitute_ports.then(|| format!("{} {}/{:?}", spec.name, port.target, port.protocol));
+    Ok(PortRequest { protocol, host: port.host_ip, range: port.published, container_port: port.target, substitute })
 }
 
 /// What the host asks, changed by what the service asks for.

@@ -26,6 +26,20 @@ impl Engine {
         Ok(())
     }
 
+    /// Says whether a container gets other ports where those that it asks for are taken, from its next start on.
+    pub fn set_substitute_ports(&self, id: &str, substitute: bool) -> Result<(), EngineError> {
+        let entry = self.entry(id)?;
+        let mut record = lock(&entry.record);
+        if record.spec.substitute_ports == substitute {
+            return Ok(());
+        }
+        let mut changed = record.clone();
+        changed.spec.substitute_ports = substitute;
+        changed.write(&entry.paths.directory).doing(|| format!("change container {}", changed.spec.name))?;
+        *record = changed;
+        Ok(())
+    }
+
     /// Tells whether no container but `own` has a name.
     pub(super) fn is_free(&self, name: &str, own: Option<&str>) -> bool {
         let containers = lock(&self.containers);

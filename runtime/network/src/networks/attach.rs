@@ -207,7 +207,10 @@ fn hold_ports(request: &AttachRequest, places: &[Place], outlets: &[Outlet]) -> 
     let usual = places[outlet.number].network.spec.host_binding.filter(|address| !address.is_unspecified());
     let hold = |wanted: &PortRequest| {
         let host = wanted.host.or(usual);
-        let held = port::hold(wanted.protocol, host, wanted.range)?;
+        let held = match (port::hold(wanted.protocol, host, wanted.range), &wanted.substitute) {
+            (Err(taken), Some(words)) => port::hold_substitute(wanted.protocol, host, words).ok_or(taken)?,
+            (held, _) => held?,
+        };
         let (protocol, container_port) = (wanted.protocol, wanted.container_port);
         Ok((PublishedPort { protocol, host, host_port: held.port, container_port }, held))
     };

@@ -54,6 +54,8 @@ pub struct PortRequest {
     pub range: Option<(u16, u16)>,
     /// Port of the container.
     pub container_port: u16,
+    /// Where all of the range are taken, another one that follows from these words: the same each time while it is free.
+    pub substitute: Option<String>,
 }
 
 /// A connected container.

@@ -137,6 +137,7 @@ pub(crate) fn port(host: Option<&str>, host_port: u16, container_port: u16) -> P
         host: host.map(|host| host.parse().expect("the address is valid")),
         range: Some((host_port, host_port)),
         container_port,
+        substitute: None,
     }
 }
 
