@@ -37,7 +37,12 @@ fn what_a_status_means_is_told_wherever_a_service_fails() {
     let place = scratch(
         "name: ends
 services:
-  segv: {image: 'rootfs:/', profiles: [a], init: true, command: [sh, -c, 'echo begin; kill -SEGV $$$$']}
+  segv:
+    image: rootfs:/
+    profiles: [a]
+    init: true
+    command: [sh, -c, 'echo begin; kill -SEGV $$$$']
+    healthcheck: {test: [CMD, 'true'], interval: 10s}
   none: {image: 'rootfs:/', profiles: [b], command: [/no/such/program]}
   job: {image: 'rootfs:/', profiles: [c], command: [sh, -c, 'cat /no/such/file']}
   after: {image: 'rootfs:/', profiles: [c], command: [sleep, '9'], depends_on: {job: {condition: service_completed_successfully}}}

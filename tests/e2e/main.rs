@@ -25,6 +25,7 @@ mod system;
 mod terminal;
 mod test;
 mod trees;
+mod ui;
 mod volume;
 mod watch;
 

@@ -228,6 +228,8 @@ pub(crate) enum Command {
     Volumes(Volumes),
     /// List projects
     Ls(Ls),
+    /// Show the stack on the whole terminal: services with figures, output, and keys
+    Ui,
     /// Show the version
     Version(Version),
     /// Print a script by which a shell completes words; its first lines say how it is used

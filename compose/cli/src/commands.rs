@@ -38,6 +38,7 @@ mod system;
 mod test;
 mod top;
 mod transfer;
+mod ui;
 mod up;
 mod usage;
 mod version;
@@ -200,6 +201,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches, as_docker_compose: bool)
         Command::Port(arguments) => port::port(&world, &arguments).await,
         Command::Top(Services { services }) => top::top(&world, &services).await,
         Command::Ls(arguments) => ls::ls(&world, &arguments).await,
+        Command::Ui => ui::ui(&world).await,
         // They have been answered.
         Command::Version(_) | Command::Completion(_) | Command::Man(_) => Ok(Exit::Success),
         Command::Builder(command) => builder::builder(&world, command).await,

@@ -16,6 +16,8 @@ pub(crate) use exit::signal_name;
 
 /// Lines of the log that are shown.
 const LINES: usize = 20;
+/// From the first line to when the start was noted, nanoseconds at most.
+const SLACK: i64 = 500_000_000;
 /// Bytes of a line that are shown.
 const LONGEST: usize = 2000;
 
@@ -63,8 +65,9 @@ fn probe(supervisor: &Supervisor, container: &Container) -> Option<ProbeReport> 
 
 fn last_lines(supervisor: &Supervisor, container: &Container) -> Vec<String> {
     let path = supervisor.engine.log_path(&container.record);
-    // Of this run only: what an earlier one said explains nothing.
-    let selection = Selection { since: container.record.started_at, until: None, tail: Some(LINES) };
+    // Of this run only: what an earlier one said explains nothing. The first lines may be older than the note of the start.
+    let since = container.record.started_at.map(|started| started - SLACK);
+    let selection = Selection { since, until: None, tail: Some(LINES) };
     let Ok((_, entries)) = Reader::open(&path, selection) else { return Vec::new() };
     let mut lines: VecDeque<String> = VecDeque::new();
     let mut open = false;

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize};
 
-use crate::wait_for;
+use crate::{PATIENCE, wait_for};
 
 /// A program on a terminal of its own.
 pub struct Terminal {
@@ -63,9 +64,15 @@ impl Terminal {
     /// Waits until what stands on it is as it should be.
     #[track_caller]
     pub fn wait(&self, what: &str, ready: impl Fn(&str) -> bool) -> String {
-        wait_for(&format!("{what}; the terminal shows:\n{}", self.screen()), || {
-            Some(self.screen()).filter(|screen| ready(screen))
-        })
+        let begin = Instant::now();
+        loop {
+            let screen = self.screen();
+            if ready(&screen) {
+                return screen;
+            }
+            assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}; the terminal shows:\n{screen}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Types.

@@ -51,7 +51,7 @@ pub(crate) async fn apply(supervisor: Arc<Supervisor>, request: ApplyRequest, ev
                 (LifecycleVerb::Start { wait: true, wait_timeout }, Some(project)) if failures.is_empty() && !request.dry_run => {
                     let services = services.clone();
                     let options = UpOptions { services, wait_timeout: *wait_timeout, ..UpOptions::default() };
-                    wait(&supervisor, &project, &options, &events).await
+                    wait(&supervisor, &request, &project, &options, &events).await
                 }
                 _ => failures,
             }
