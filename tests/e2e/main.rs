@@ -8,6 +8,7 @@ mod environment;
 mod events;
 mod failures;
 mod files;
+mod hooks;
 mod hostile;
 mod image;
 mod life;

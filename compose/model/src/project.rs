@@ -23,7 +23,7 @@ pub use resource::{FileObject, FileSource, IpamPool, Network, Volume};
 pub use service::{
     Build, Condition, Dependency, Device, EnvFile, FileReference, Healthcheck, HealthcheckTest, Hook, Limits, Logging, Mount,
     MountKind, NetworkAttachment, NetworkMode, PortMapping, Propagation, Protocol, PullPolicy, RestartPolicy, SecurityOption,
-    Service, Ulimit,
+    Service, StartHook, Ulimit,
 };
 
 use crate::origin::Origins;

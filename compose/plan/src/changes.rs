@@ -114,7 +114,7 @@ impl Changes<'_> {
                 let cause = Cause::new(Reason::Interrupted);
                 self.set(Kind::Container, name, Fate::Recreate, Some(&container.service), &cause);
             }
-            Operation::StartContainer { container } => match self.changes.get(&(Kind::Container, container.name.clone())) {
+            Operation::StartContainer { container, .. } => match self.changes.get(&(Kind::Container, container.name.clone())) {
                 Some(Change { fate: Fate::Stop, .. }) => self.fate(&container.name, Fate::Restart),
                 Some(_) => {}
                 None => self.set(Kind::Container, &container.name, Fate::Start, Some(&container.service), cause),

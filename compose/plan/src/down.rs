@@ -82,6 +82,8 @@ fn going<'a>(
         return Ok(of_services(observed, &services));
     }
     let goes = |container: &&Container| match project {
+        // Kept because it failed, to be looked at until now.
+        _ if container.hook => true,
         // What was run once goes whichever profile its service is of.
         _ if request.remove_orphans && container.one_off => true,
         _ if request.remove_orphans => project.is_none_or(|project| !project.disabled_services.contains(&container.service)),
@@ -92,7 +94,7 @@ fn going<'a>(
 }
 
 fn of_services<'a>(observed: &'a Observed, services: &BTreeSet<&str>) -> Vec<&'a Container> {
-    let goes = |container: &&Container| !container.one_off && services.contains(container.service.as_str());
+    let goes = |container: &&Container| (!container.one_off || container.hook) && services.contains(container.service.as_str());
     observed.containers.iter().filter(goes).collect()
 }
 

@@ -35,6 +35,11 @@ pub fn images(project: &Project, request: &ImageRequest) -> Result<Plan, PlanErr
     let mut wanted: BTreeMap<(&str, Option<&str>), Vec<&Service>> = BTreeMap::new();
     let mut built = BTreeSet::new();
     for service in selected.iter().map(|name| &project.services[*name]) {
+        for image in service.pre_start.iter().filter_map(|start| start.image.as_ref()) {
+            if Some(image) != service.image.as_ref() {
+                wanted.entry((image, service.platform.as_deref())).or_default().push(service);
+            }
+        }
         if service.build.is_some() && request.build != BuildWhen::Never {
             built.insert(service.name.as_str());
         } else if let Some(image) = service.image.as_ref().filter(|_| service.build.is_none() || !request.ignore_buildable) {

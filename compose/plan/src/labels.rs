@@ -10,6 +10,8 @@ pub const CONTAINER_NUMBER: &str = "com.docker.compose.container-number";
 pub const ONE_OFF: &str = "com.docker.compose.oneoff";
 /// 64 hex digits; one-off containers only.
 pub const SLUG: &str = "com.docker.compose.slug";
+/// `pre_start`; on containers that were made for one of those commands only.
+pub const HOOK: &str = "com.docker.compose.hook";
 /// Fingerprint of the configuration.
 pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
 /// `service:condition:restart`, comma-separated.

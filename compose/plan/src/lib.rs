@@ -38,7 +38,7 @@ pub use down::{Down, ImageRemoval, down};
 pub use error::PlanError;
 pub use images::{ImageRequest, images};
 pub use lifecycle::{Lifecycle, lifecycle};
-pub use naming::{container_name, image_name, one_off_name, replacement_name};
+pub use naming::{container_name, hook_name, image_name, one_off_name, replacement_name};
 pub use observed::Observed;
 pub use operation::{ContainerRef, OneOff, Operation};
 pub use plan::{Plan, Planned};

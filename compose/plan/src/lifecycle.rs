@@ -148,7 +148,7 @@ type ByContainer<'a> = BTreeMap<&'a str, NodeIndex>;
 fn stop<'a>(plan: &mut Plan, graph: &Dependencies, containers: &[&'a Container], timeout: Option<Duration>) -> ByContainer<'a> {
     let mut stops = BTreeMap::new();
     for container in containers {
-        let operation = Operation::StopContainer { container: existing(container), timeout };
+        let operation = Operation::StopContainer { container: existing(container), timeout, hooks: container.pre_stop() };
         stops.insert(container.id.as_str(), plan.add(operation, requested()));
     }
     let by_service = by_service(containers, &stops);
@@ -169,7 +169,7 @@ fn start<'a>(
 ) -> ByContainer<'a> {
     let mut starts = BTreeMap::new();
     for container in containers {
-        let operation = Operation::StartContainer { container: existing(container) };
+        let operation = Operation::StartContainer { container: existing(container), hooks: container.post_start() };
         let started = plan.add(operation, requested());
         if let Some(&stopped) = stops.get(container.id.as_str()) {
             plan.order(stopped, started);

@@ -19,6 +19,11 @@ fn separator(project: &Project) -> &'static str {
     if project.compatibility { "_" } else { "-" }
 }
 
+/// Names the container of a command that runs before a service; `index` counts from 0.
+pub fn hook_name(project: &Project, service: &str, index: usize) -> String {
+    [&project.name, service, "pre_start", &index.to_string()].join(separator(project))
+}
+
 /// Names a container while the one that it replaces still has the name.
 pub fn replacement_name(old_id: &str, name: &str) -> String {
     format!("{}_{name}", &old_id[..old_id.len().min(12)])

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rcompose_model::project::{Condition, Service};
+use rcompose_model::project::{Condition, Hook, Service};
 use serde::{Deserialize, Serialize};
 
 /// Everything that exists for one project, and the images by reference.
@@ -39,6 +39,8 @@ pub struct Container {
     pub number: u32,
     /// Made by `run`.
     pub one_off: bool,
+    /// Made for one of the commands that run before a service; one-off too.
+    pub hook: bool,
     /// [`Service::config_hash`] of the service as it was when the container was created.
     pub config_hash: String,
     /// Id of its image.
@@ -53,6 +55,19 @@ pub struct Container {
     pub depends_on: Vec<Dependency>,
     /// The service as it was when the container was created, if that is still known.
     pub applied: Option<Arc<Service>>,
+}
+
+impl Container {
+    /// What its service wants to be run in it before it is stopped: nothing runs in one that does not run itself.
+    pub fn pre_stop(&self) -> Vec<Hook> {
+        let running = matches!(self.state, State::Running { .. }) && !self.one_off;
+        self.applied.as_ref().filter(|_| running).map(|service| service.pre_stop.clone()).unwrap_or_default()
+    }
+
+    /// What its service wants to be run in it after it has started.
+    pub fn post_start(&self) -> Vec<Hook> {
+        self.applied.as_ref().filter(|_| !self.one_off).map(|service| service.post_start.clone()).unwrap_or_default()
+    }
 }
 
 /// A remembered edge of `depends_on`.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use rcompose_model::project::{Condition, PullPolicy};
+use rcompose_model::project::{Condition, Hook, PullPolicy, StartHook};
 use serde::{Deserialize, Serialize};
 
 /// A container that an operation acts on.
@@ -35,7 +35,7 @@ pub struct OneOff {
 }
 
 /// One change of the world. Carrying an operation out twice is the same as once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "operation", rename_all = "snake_case")]
 pub enum Operation {
     /// Has the image at hand: looks, and pulls if the policy says so.
@@ -116,17 +116,28 @@ pub enum Operation {
         /// To what.
         name: String,
     },
-    /// Starts a container.
+    /// Runs one command after the other in containers of their own, beside a container that does not run yet.
+    Prepare {
+        /// Whose mounts and networks they have.
+        container: ContainerRef,
+        /// `pre_start` of its service.
+        hooks: Vec<StartHook>,
+    },
+    /// Starts a container, and runs commands in it.
     StartContainer {
         /// Which.
         container: ContainerRef,
+        /// `post_start` of its service.
+        hooks: Vec<Hook>,
     },
-    /// Stops a container: signal, grace, kill.
+    /// Stops a container: commands in it, signal, grace, kill.
     StopContainer {
         /// Which.
         container: ContainerRef,
         /// Instead of the container's own grace period.
         timeout: Option<Duration>,
+        /// `pre_stop` of its service.
+        hooks: Vec<Hook>,
     },
     /// Sends a signal.
     KillContainer {
@@ -194,8 +205,19 @@ impl fmt::Display for Operation {
                 write!(out, "create container `{}` for one command of `{service}`", one_off.name)
             }
             Self::RenameContainer { container, name } => write!(out, "rename container `{}` to `{name}`", container.name),
-            Self::StartContainer { container } => write!(out, "start container `{}`", container.name),
-            Self::StopContainer { container, .. } => write!(out, "stop container `{}`", container.name),
+            Self::Prepare { container, hooks } => {
+                write!(out, "run {} before container `{}`", commands(hooks.len()), container.name)
+            }
+            Self::StartContainer { container, hooks } if hooks.is_empty() => write!(out, "start container `{}`", container.name),
+            Self::StartContainer { container, hooks } => {
+                write!(out, "start container `{}` and run {} in it", container.name, commands(hooks.len()))
+            }
+            Self::StopContainer { container, hooks, .. } if hooks.is_empty() => {
+                write!(out, "stop container `{}`", container.name)
+            }
+            Self::StopContainer { container, hooks, .. } => {
+                write!(out, "run {} in container `{}` and stop it", commands(hooks.len()), container.name)
+            }
             Self::KillContainer { container, signal } => write!(out, "send {signal} to container `{}`", container.name),
             Self::PauseContainer { container } => write!(out, "pause container `{}`", container.name),
             Self::UnpauseContainer { container } => write!(out, "unpause container `{}`", container.name),
@@ -209,6 +231,10 @@ impl fmt::Display for Operation {
             Self::RemoveImage { reference } => write!(out, "remove image `{reference}`"),
         }
     }
+}
+
+fn commands(count: usize) -> String {
+    if count == 1 { "1 command".to_owned() } else { format!("{count} commands") }
 }
 
 fn condition_text(condition: Condition) -> &'static str {

@@ -187,8 +187,15 @@ impl<'a> Builder<'a> {
         let starts = decisions.iter().any(|decision| self.will_start(decision, restart_cause.is_some()));
         let gates = if starts { self.gates(service) } else { Vec::new() };
         let mut planned = PlannedService { replicas, ..PlannedService::default() };
+        let runs_on = |decision: &Replica<'_>| {
+            matches!(decision, Replica::Keep(it) if it.state.is_alive()) && !self.will_start(decision, restart_cause.is_some())
+        };
+        let is_first = !decisions.iter().any(runs_on);
         for decision in decisions {
             self.add_replica(service, decision, &gates, restart_cause.as_ref(), &mut planned);
+        }
+        if is_first {
+            self.prepare(service, &planned);
         }
         self.services.insert(&service.name, planned);
         Ok(())
@@ -374,7 +381,11 @@ impl<'a> Builder<'a> {
         match (container.state.is_alive(), restart) {
             (true, None) => {}
             (true, Some(cause)) => {
-                let operation = Operation::StopContainer { container: existing(container), timeout: self.request.timeout };
+                let operation = Operation::StopContainer {
+                    container: existing(container),
+                    timeout: self.request.timeout,
+                    hooks: container.pre_stop(),
+                };
                 let stopped = self.plan.add(operation, cause.clone());
                 planned.stops.push(stopped);
                 planned.restarts = true;
@@ -395,11 +406,27 @@ impl<'a> Builder<'a> {
         if self.request.no_start {
             return;
         }
-        let started = self.plan.add(Operation::StartContainer { container }, cause);
+        let service = self.project.services.get(&container.service);
+        let hooks = service.map(|service| service.post_start.clone()).unwrap_or_default();
+        let started = self.plan.add(Operation::StartContainer { container, hooks }, cause);
         for &earlier in before.iter().chain(gates) {
             self.plan.order(earlier, started);
         }
         planned.starts.push(started);
+    }
+
+    /// Where no container of a service runs, its commands before the first one come before all of them.
+    fn prepare(&mut self, service: &'a Service, planned: &PlannedService) {
+        let Some(&first) = planned.starts.first().filter(|_| !service.pre_start.is_empty()) else { return };
+        let Operation::StartContainer { container, .. } = self.plan.graph()[first].operation.clone() else { return };
+        let place = self.project.origins.find(&format!("services.{}.pre_start", service.name));
+        let cause = Cause::at(Reason::NeededBy { services: vec![service.name.clone()] }, place);
+        let prepared = self.plan.add(Operation::Prepare { container, hooks: service.pre_start.clone() }, cause);
+        for &start in &planned.starts {
+            let before: Vec<NodeIndex> = self.plan.before(start).filter(|earlier| *earlier != prepared).collect();
+            before.into_iter().for_each(|earlier| self.plan.order(earlier, prepared));
+            self.plan.order(prepared, start);
+        }
     }
 
     /// Dependents stop before what they depend on.
@@ -425,10 +452,12 @@ pub(crate) fn remove(
     volumes: bool,
     timeout: Option<Duration>,
 ) -> (Option<NodeIndex>, NodeIndex) {
-    let stopped = container
-        .state
-        .is_alive()
-        .then(|| plan.add(Operation::StopContainer { container: existing(container), timeout }, cause.clone()));
+    let stopped = container.state.is_alive().then(|| Operation::StopContainer {
+        container: existing(container),
+        timeout,
+        hooks: container.pre_stop(),
+    });
+    let stopped = stopped.map(|operation| plan.add(operation, cause.clone()));
     let removed = plan.add(Operation::RemoveContainer { container: existing(container), volumes }, cause.clone());
     if let Some(stopped) = stopped {
         plan.order(stopped, removed);
@@ -449,7 +478,7 @@ fn reference(service: &Service, name: String) -> ContainerRef {
 pub(crate) fn is_orphan(project: &Project, container: &Container) -> bool {
     let service = &container.service;
     let known = project.services.contains_key(service) || project.disabled_services.contains(service);
-    if container.one_off { !container.state.is_alive() } else { !known }
+    if container.one_off { !container.hook && !container.state.is_alive() } else { !known }
 }
 
 /// The services with which a service shares namespaces or volumes.

@@ -2,6 +2,7 @@
 //!
 //! What waits for something that failed is not tried. What was done stays done: the next plan goes on from there.
 
+mod hook;
 mod images;
 mod ports;
 mod request;
@@ -195,7 +196,8 @@ impl Run {
                 keeper.tell(&id, Happening::Rename { from: container.name.clone() }, Some(why));
                 Ok(())
             }
-            Operation::StartContainer { container } => {
+            Operation::Prepare { container, hooks } => self.prepare(container, hooks, why).await,
+            Operation::StartContainer { container, hooks } => {
                 let id = self.id_of(container)?;
                 let policy = if self.is_one_off(&id) { RestartPolicy::No } else { self.policy(&container.service) };
                 if self.substitute_ports {
@@ -206,11 +208,12 @@ impl Run {
                     keeper.tell(&id, Happening::Restart, Some(why));
                 }
                 self.tell_substitutes(container, &id).await;
-                self.warn_of_what_has_no_effect(container, id).await;
-                Ok(())
+                self.warn_of_what_has_no_effect(container, id.clone()).await;
+                self.after_start(container, &id, hooks).await
             }
-            Operation::StopContainer { container, timeout } => {
+            Operation::StopContainer { container, timeout, hooks } => {
                 let id = self.id_of(container)?;
+                self.before_stop(container, &id, hooks).await;
                 let row = format!("Container {}", container.name);
                 let unheard = async |signal| {
                     let text = format!("its first process does not handle {signal}: killed at once");

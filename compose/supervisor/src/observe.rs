@@ -62,6 +62,7 @@ fn describe(keeper: &Keeper, container: &Container, applied: &BTreeMap<String, A
         name: spec.name.clone(),
         number: label(container, labels::CONTAINER_NUMBER).and_then(|text| text.parse().ok()).unwrap_or(0),
         one_off: label(container, labels::ONE_OFF) == Some("True"),
+        hook: label(container, labels::HOOK).is_some(),
         config_hash,
         image: container.record.image_id.clone(),
         state: state(keeper, container),

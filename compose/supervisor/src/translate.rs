@@ -9,6 +9,7 @@ use rcompose_engine::container::{
 use rcompose_model::Project;
 use rcompose_model::project::{
     self as model, FileReference, FileSource, HealthcheckTest, MountKind, NetworkMode, Propagation, SecurityOption, Service,
+    StartHook,
 };
 use rcompose_plan::{OneOff, labels};
 
@@ -47,6 +48,8 @@ pub(crate) enum Part<'a> {
     Replica(u32),
     /// Made for one command.
     OneOff(&'a OneOff),
+    /// Made for a command that runs before the service: which of them.
+    Hook(usize),
 }
 
 /// Describes a container of a service.
@@ -106,11 +109,36 @@ pub(crate) fn container(
             driver: service.logging.driver.clone(),
             options: service.logging.options.clone(),
             stream: Some(match part {
+                Part::Hook(index) => format!("{}/{}-pre_start-{index}", project.name, service.name),
                 Part::Replica(number) => format!("{}/{}-{number}", project.name, service.name),
                 Part::OneOff(one_off) => format!("{}/run-{}/output", project.name, one_off.slug),
             }),
         },
     })
+}
+
+/// Describes the container of a command that runs before a service: it has the service's mounts and networks, and is no part of it.
+pub(crate) fn hook(
+    project: &Project,
+    service: &Service,
+    index: usize,
+    wanted: &StartHook,
+    name: &str,
+) -> Result<ContainerSpec, TranslateError> {
+    let mut of_hook = service.clone();
+    let StartHook { hook, image } = wanted;
+    of_hook.image = image.clone().or(of_hook.image);
+    // What the image runs, with this instead of its command; what the service runs is nothing to it.
+    of_hook.entrypoint = None;
+    of_hook.command = Some(hook.command.clone()).filter(|command| !command.is_empty());
+    of_hook.user = hook.user.clone().or(of_hook.user);
+    of_hook.working_dir = hook.working_dir.clone().or(of_hook.working_dir);
+    of_hook.privileged |= hook.privileged;
+    of_hook.environment.extend(hook.environment.clone());
+    (of_hook.healthcheck, of_hook.container_name) = (None, None);
+    of_hook.ports.clear();
+    let spec = container(project, &of_hook, Part::Hook(index), name)?;
+    Ok(ContainerSpec { tty: false, stdin_open: false, ..spec })
 }
 
 fn labels_of(project: &Project, service: &Service, part: Part<'_>) -> BTreeMap<String, String> {
@@ -125,6 +153,7 @@ fn labels_of(project: &Project, service: &Service, part: Part<'_>) -> BTreeMap<S
     let identity = match part {
         Part::Replica(number) => [(labels::CONTAINER_NUMBER, number.to_string()), (labels::ONE_OFF, "False".to_owned())],
         Part::OneOff(one_off) => [(labels::SLUG, one_off.slug.clone()), (labels::ONE_OFF, "True".to_owned())],
+        Part::Hook(_) => [(labels::HOOK, "pre_start".to_owned()), (labels::ONE_OFF, "True".to_owned())],
     };
     let own = [
         (labels::PROJECT, project.name.clone()),

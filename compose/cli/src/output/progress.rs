@@ -139,6 +139,7 @@ impl Progress {
             Event::Build { service, what } => self.build(service, what),
             Event::Warning { text } => self.above(&warning(text)),
             _ if self.mode == Mode::Quiet => {}
+            Event::Hook { prefix, text } => self.above(&format!("{prefix} | {}\n", crate::error::plain(text))),
             Event::Progress { id, .. } | Event::Transfer { id, .. } | Event::Layer { id, .. } if !self.pulls && is_image(id) => {}
             event if self.mode == Mode::Tty => self.show_row(event),
             // Lines that stay say what happened, not how far it is.

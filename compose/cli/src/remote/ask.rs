@@ -99,7 +99,8 @@ fn reach(service: &Service) -> Option<String> {
     if service.privileged {
         words.push("privileged".to_owned());
     }
-    if service.post_start.iter().chain(&service.pre_stop).any(|hook| hook.privileged) {
+    let before = service.pre_start.iter().map(|start| &start.hook);
+    if service.post_start.iter().chain(&service.pre_stop).chain(before).any(|hook| hook.privileged) {
         words.push("privileged hooks".to_owned());
     }
     words.extend(service.cap_add.iter().map(|capability| format!("capability {capability}")));

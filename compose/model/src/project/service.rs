@@ -136,6 +136,9 @@ pub struct Service {
     pub logging: Logging,
     /// Whether `up` shows its output; true unless switched off.
     pub attach: bool,
+    /// Runs in containers of their own before the first container starts.
+    #[serde(default)]
+    pub pre_start: Vec<StartHook>,
     /// Runs in the container after it started.
     pub post_start: Vec<Hook>,
     /// Runs in the container before it is stopped.
@@ -521,4 +524,14 @@ pub struct Hook {
     pub working_dir: Option<String>,
     /// More variables; `None` removes one.
     pub environment: BTreeMap<String, Option<String>>,
+}
+
+/// A command that runs in a container of its own, with the volumes and networks of its service's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StartHook {
+    /// What runs.
+    #[serde(flatten)]
+    pub hook: Hook,
+    /// Reference as written; the service's own image if not given.
+    pub image: Option<String>,
 }

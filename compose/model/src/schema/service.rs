@@ -104,9 +104,9 @@ static FIELDS: [Field; 94] = [
     field("volumes", &VOLUMES),
     field("volumes_from", &DISTINCT_TEXTS),
     field("working_dir", &TEXT),
-    field("pre_start", &START_HOOKS).effect(Effect::NotYet),
-    field("post_start", &HOOKS).effect(Effect::NotYet),
-    field("pre_stop", &HOOKS).effect(Effect::NotYet),
+    field("pre_start", &START_HOOKS),
+    field("post_start", &HOOKS),
+    field("pre_stop", &HOOKS),
     // COMPAT: docker compose leaves extensions out of JSON; what changes something has to come through it.
     field("x-rcompose", &RCOMPOSE),
 ];

@@ -130,7 +130,7 @@ impl<'a> Resources<'a> {
         for user in users {
             let stops = self.stops.entry(&user.id).or_default();
             if stops.is_empty() {
-                let operation = Operation::StopContainer { container: existing(user), timeout };
+                let operation = Operation::StopContainer { container: existing(user), timeout, hooks: user.pre_stop() };
                 stops.push(plan.add(operation, cause.clone()));
             }
             plan.order(stops[0], removed);

@@ -63,7 +63,7 @@ fn apply(plan: &Plan, project: &Project, world: &Observed) -> Observed {
                 assert!(at(&world, name).is_none(), "a name is free before it is given");
                 world.containers[position].name.clone_from(name);
             }
-            Operation::StartContainer { container } => {
+            Operation::StartContainer { container, .. } => {
                 let position = at(&world, &container.name).expect("only what exists is started");
                 world.containers[position].state = State::Running { healthy: Some(true) };
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rcompose_model::project::{Condition, Dependency, Network, NetworkMode, Service};
+use rcompose_model::project::{Condition, Dependency, Hook, Network, NetworkMode, Service, StartHook};
 use rcompose_plan::observed::{Observed, State};
 use rcompose_plan::{OneOff, PlanError, Recreate, Run, Up, replacement_name, run, up};
 
@@ -282,4 +282,37 @@ fn makes_one_container_for_one_command_after_what_its_service_depends_on() {
         run(&project, &running(&project), &alone),
         "1. create container `shop-web-run-abc` for one command of `web`: asked for",
     );
+}
+
+fn hook(word: &str) -> Hook {
+    Hook { command: vec![word.to_owned()], user: None, privileged: false, working_dir: None, environment: BTreeMap::new() }
+}
+
+#[test]
+fn commands_of_a_service_run_before_its_first_container_after_each_start_and_before_each_stop() {
+    let mut web = Service { scale: 2, ..after("web", &[("db", Condition::ServiceStarted)]) };
+    web.pre_start = vec![StartHook { hook: hook("migrate"), image: None }];
+    let db = Service { post_start: vec![hook("seed"), hook("check")], pre_stop: vec![hook("flush")], ..service("db") };
+    let project = project([web, db]);
+    check(
+        up(&project, &Observed::default(), &Up::default()),
+        "1. create network `shop_default`: not there yet
+         2. create container `shop-db-1`: not there yet (compose.yaml:2:3)
+         3. start container `shop-db-1` and run 2 commands in it: not there yet (compose.yaml:2:3) [after 1, 2]
+         4. create container `shop-web-1`: not there yet (compose.yaml:3:3)
+         5. create container `shop-web-2`: not there yet (compose.yaml:3:3)
+         6. run 1 command before container `shop-web-1`: needed by `web` (compose.yaml:3:3) [after 1, 3, 4, 5]
+         7. start container `shop-web-1`: not there yet (compose.yaml:3:3) [after 1, 3, 4, 6]
+         8. start container `shop-web-2`: not there yet (compose.yaml:3:3) [after 1, 3, 5, 6]",
+    );
+    let mut world = running(&project);
+    let more = Up { scale: BTreeMap::from([("web".to_owned(), 3)]), ..Up::default() };
+    let plan = up(&project, &world, &more).unwrap().to_string();
+    assert!(!plan.contains("before container"), "another replica runs already: {plan}");
+    let all = Up { recreate: Recreate::Always, services: vec!["db".to_owned()], ..Up::default() };
+    let plan = up(&project, &world, &all).unwrap().to_string();
+    assert!(plan.contains("run 1 command in container `shop-db-1` and stop it: replaced"), "{plan}");
+    world.containers.iter_mut().for_each(|container| container.state = State::Exited { code: 0 });
+    let plan = up(&project, &world, &Up::default()).unwrap().to_string();
+    assert!(plan.contains("run 1 command before container `shop-web-1`"), "{plan}");
 }

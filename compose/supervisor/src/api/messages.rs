@@ -254,6 +254,13 @@ pub enum Event {
         /// Whether it is still going on.
         status: ProgressStatus,
     },
+    /// A line that a command of a service says: `pre_start`, `post_start`, `pre_stop`.
+    Hook {
+        /// `web-1 ->`, `web pre_start[0] ->`.
+        prefix: String,
+        /// The line.
+        text: String,
+    },
     /// More about what a resource is doing.
     Detail {
         /// `Container shop-web-1`.

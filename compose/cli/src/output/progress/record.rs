@@ -14,6 +14,7 @@ pub(super) fn record(event: &Event, dry_run: bool) -> Option<Value> {
     let mut record = match event {
         Event::Progress { id, text, status } => json!({ "id": id, "status": status, "text": text }),
         Event::Detail { id, text } => json!({ "id": id, "status": ProgressStatus::Working, "details": text }),
+        Event::Hook { prefix, text } => json!({ "hook": prefix, "text": text }),
         Event::Transfer { id, done, total } => json!({
             "id": id, "status": ProgressStatus::Working, "text": transfer(*done, *total),
             "current": done, "total": total, "percent": percent(*done, *total),

@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::decode::reader::Section;
 use crate::diagnostic::Code;
 use crate::problems::Problems;
-use crate::project::{Condition, Dependency, Healthcheck, HealthcheckTest, Hook, HttpProbe, Logging, RestartPolicy, Service};
+use crate::project::{
+    Condition, Dependency, Healthcheck, HealthcheckTest, Hook, HttpProbe, Logging, RestartPolicy, Service, StartHook,
+};
 
 pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mut Problems) {
     for (key, node) in section.entries("depends_on") {
@@ -25,6 +27,7 @@ pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mu
     service.restart = restart(section, problems);
     service.stop_signal = section.string("stop_signal");
     service.stop_grace_period = section.duration("stop_grace_period");
+    service.pre_start = start_hooks(section, problems);
     service.post_start = hooks(section, "post_start");
     service.pre_stop = hooks(section, "pre_stop");
     if let Some(entry) = section.below("logging") {
@@ -39,6 +42,18 @@ pub(super) fn decode(section: &Section<'_>, service: &mut Service, problems: &mu
 
 fn hooks(section: &Section<'_>, attribute: &str) -> Vec<Hook> {
     section.items(attribute).iter().map(|node| hook(&Section::new(node, attribute))).collect()
+}
+
+fn start_hooks(section: &Section<'_>, problems: &mut Problems) -> Vec<StartHook> {
+    let start_hook = |node| {
+        let entry = Section::new(node, "pre_start");
+        if entry.flag("per_replica") {
+            let text = "is not supported: it runs once, before the first container of the service";
+            problems.push(entry.fault("per_replica", Code::Unsupported, text));
+        }
+        StartHook { hook: hook(&entry), image: entry.string("image") }
+    };
+    section.items("pre_start").iter().map(start_hook).collect()
 }
 
 pub(super) fn hook(entry: &Section<'_>) -> Hook {
