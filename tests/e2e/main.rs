@@ -4,6 +4,7 @@ mod answers;
 mod archive;
 mod build;
 mod config;
+mod debug;
 mod environment;
 mod events;
 mod failures;

@@ -2,6 +2,7 @@
 
 mod build;
 mod config;
+mod debug;
 mod files;
 mod graph;
 mod life;
@@ -21,6 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use build::{Build, Builder};
 pub(crate) use config::Config;
+pub(crate) use debug::Debug;
 pub(crate) use files::{Commit, Cp, Export};
 pub(crate) use graph::{Generate, Graph, GraphFormat, Publish, Viz};
 pub(crate) use life::{Exec, Kill, Restart, Rm, Services, Start, Stop};
@@ -175,6 +177,8 @@ pub(crate) enum Command {
     Wait(Wait),
     /// Run a command in a running container
     Exec(Exec),
+    /// Open a shell with tools beside a container, also one that has none or does not run
+    Debug(Debug),
     /// Run one command in a container of its own
     Run(Run),
     /// Run a command beside a private copy of the stack that is removed afterwards

@@ -8,6 +8,7 @@ mod commit;
 mod completion;
 mod config;
 mod cp;
+mod debug;
 mod events;
 mod exec;
 mod export;
@@ -170,6 +171,7 @@ async fn run(mut line: CommandLine, given: &ArgMatches, as_docker_compose: bool)
         Command::Scale(arguments) => scale::scale(&world, arguments).await,
         Command::Volumes(arguments) => volumes::volumes(&world, arguments).await,
         Command::Exec(arguments) => exec::exec(&world, arguments).await,
+        Command::Debug(arguments) => debug::debug(&world, arguments).await,
         Command::Run(arguments) => run::run(&world, arguments).await,
         Command::Test(arguments) => test::test(&world, arguments).await,
         Command::Build(arguments) => build::build(&world, arguments).await,

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod builds;
+mod debug;
 mod files;
 mod images;
 pub mod messages;
@@ -71,6 +72,7 @@ pub(crate) fn router(supervisor: Shared) -> Router {
         .route("/v1/containers/{id}/attach", post(streams::attach))
         .route("/v1/containers/{id}/start", post(streams::start))
         .route("/v1/containers/{id}/removed", post(removed))
+        .route("/v1/containers/{id}/debug", post(debug::create))
         .route("/v1/containers/{id}/processes", get(system::processes))
         .route("/v1/containers/{id}/files/look", post(files::look))
         .route("/v1/containers/{id}/files/read", post(files::read))

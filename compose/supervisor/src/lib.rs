@@ -10,13 +10,14 @@
 //! build      images that services are built to   events     what happens to containers, kept and told
 //! stats      what containers use
 //! lock       the digests that a stack's images are pinned to
-//! card       why a service failed, as far as can be seen
+//! card       why a service failed                debug      a container of tools beside another one
 //! ```
 
 mod api;
 mod build;
 mod card;
 pub mod client;
+mod debug;
 mod docker;
 mod events;
 mod execute;

@@ -4,6 +4,7 @@
 
 mod artifact;
 mod card;
+mod debug;
 mod event;
 mod files;
 mod look;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use artifact::{ArtifactFile, ArtifactRole, PublishRequest, StackArtifact, StackRequest};
 pub use card::{ExitReport, FailureCard, ProbeReport};
+pub use debug::DebugRequest;
 pub use event::{ContainerEvent, EventsRequest, Happening, Why};
 pub use files::{CommitRequest, FileKind, FileRequest, FileSummary};
 pub use look::{ContainerStats, EndedContainer, StatsRequest, WaitRequest};

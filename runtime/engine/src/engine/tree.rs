@@ -11,7 +11,7 @@
 //! another, and what is written to the old one may be lost.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use rcompose_container::init::{StartError, attach_all};
@@ -83,6 +83,13 @@ impl Engine {
         };
         let tree = self.assemble(&entry.paths, &view, base, &bundle::image_mounts(&view)).doing(doing)?;
         Ok(Tree { root: Root::from_fd(tree), namespace: None })
+    }
+
+    /// The directories that the root of a container is made of, topmost first: what it has changed, and its image.
+    pub fn layers_of(&self, id: &str) -> Result<Vec<PathBuf>, EngineError> {
+        let entry = self.entry(id)?;
+        let (_, _, view) = self.images.open_image(&entry.record().image_id)?;
+        Ok([vec![entry.paths.directory.join("upper")], view.lower].concat())
     }
 
     /// Puts the files of a container together that does not run; the caller holds its transition.
