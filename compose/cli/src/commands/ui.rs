@@ -35,7 +35,7 @@ const BACKLOG: usize = 200;
 
 /// What comes in besides keys.
 enum News {
-    Line(LogEvent),
+    Line(Box<LogEvent>),
     Stats(Vec<ContainerStats>),
     /// Something happened to a container.
     Changed,
@@ -105,10 +105,11 @@ impl Session<'_> {
 
     async fn take(&mut self, news: News) -> Result<(), CommandError> {
         match news {
-            News::Line(LogEvent::Line { container, service, stream, text, .. }) => {
-                self.board.said(&service, &container, stream == "stderr", &text);
+            News::Line(event) => {
+                if let LogEvent::Line { container, service, stream, text, .. } = *event {
+                    self.board.said(&service, &container, stream == "stderr", &text);
+                }
             }
-            News::Line(_) => {}
             News::Stats(stats) => self.board.measured(&stats),
             News::Changed => look(self.world, &self.name, &mut self.board).await?,
             News::Note(Some(text)) => self.board.note(text),
@@ -205,7 +206,7 @@ async fn lines(settings: Settings, project: String, news: mpsc::Sender<News>) ->
     let request = LogsRequest { project, follow: true, tail: Some(BACKLOG), ..LogsRequest::default() };
     let mut lines: Lines = Client::connect(&settings).await?.stream("/v1/logs", &request).await?;
     while let Some(event) = lines.next::<LogEvent>().await? {
-        if news.send(News::Line(event)).await.is_err() {
+        if news.send(News::Line(Box::new(event))).await.is_err() {
             break;
         }
     }
