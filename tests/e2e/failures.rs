@@ -33,6 +33,25 @@ fn an_unhealthy_dependency_is_told_with_its_probe_and_its_lines() {
 }
 
 #[test]
+fn what_is_missing_is_named() {
+    let place = scratch(
+        "name: gone
+services:
+  secret: {image: 'rootfs:/', command: ['true'], secrets: [key]}
+  user: {image: 'rootfs:/', command: ['true'], user: nobody-here}
+  program: {image: 'rootfs:/', command: [/no/such/program]}
+secrets: {key: {file: ./key.txt}}
+",
+    );
+    let said = |service: &str| place.run(&["up", "-d", service]).stderr;
+    assert!(said("secret").contains("project/key.txt: No such file or directory"), "{}", said("secret"));
+    assert!(said("user").contains("hint: the image has no such user: check `user:`"), "{}", said("user"));
+    assert!(said("program").contains("hint: check `command:` and `entrypoint:`"), "{}", said("program"));
+    place.run(&["down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
 fn what_a_status_means_is_told_wherever_a_service_fails() {
     let place = scratch(
         "name: ends

@@ -87,6 +87,20 @@ fn stays_attached_until_interrupted() {
 }
 
 #[test]
+fn an_interrupt_stops_what_was_asked_for_and_nothing_else() {
+    let service = "{image: 'rootfs:/', init: true, command: [sh, -c, 'echo here; exec sleep infinity']}";
+    let place = scratch(&format!("name: two\nservices: {{a: {service}, b: {service}}}"));
+    place.run(&["up", "-d", "a"]).success();
+    let mut up = place.spawn(&["up", "b"]);
+    wait_for("its line", || place.output().contains("b-1  | here").then_some(()));
+    place.kill(i32::try_from(up.id()).unwrap(), Signal::INT);
+    assert_eq!(up.wait().unwrap().code(), Some(130), "{}", place.output());
+    assert_eq!(place.run(&["ps", "--services"]).success(), "a\n");
+    place.run(&["down"]).success();
+    place.check_nothing_is_left();
+}
+
+#[test]
 fn ends_with_the_status_that_was_asked_for() {
     let place = scratch(
         "services: {a: {image: 'rootfs:/', command: [sh, -c, 'exit 4']}, b: {image: 'rootfs:/', init: true, command: [sleep, infinity]}}",
@@ -112,6 +126,8 @@ fn pauses_stops_starts_and_removes() {
     place.run(&["up", "-d", "--wait"]).success();
     place.run(&["pause", "web"]).success();
     assert!(place.run(&["ps"]).success().contains("(Paused)"));
+    let answer = place.run(&["exec", "-T", "web", "true"]);
+    assert!(answer.code == 1 && answer.stderr.contains("is paused\nhint: `rcompose unpause`"), "{}", answer.stderr);
     place.run(&["unpause", "web"]).success();
     place.run(&["stop"]).success();
     assert!(place.run(&["ps", "-a"]).success().contains("Exited (143)"));

@@ -12,6 +12,7 @@ mod sync;
 mod system;
 mod volumes;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::connect_info::Connected;
@@ -23,6 +24,7 @@ use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use rcompose_engine::EngineError;
+use rcompose_plan::labels;
 use serde::Deserialize;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
@@ -204,10 +206,19 @@ async fn cancel(State(supervisor): State<Shared>, Path(ticket): Path<String>) ->
 }
 
 /// Kills everything of a project at once. Takes no lock: it is how a stop that takes too long is cut short.
-async fn kill(State(supervisor): State<Shared>, Path(name): Path<String>) -> Json<serde_json::Value> {
+/// Kills the containers of services; of all if none is named.
+async fn kill(
+    State(supervisor): State<Shared>,
+    Path(name): Path<String>,
+    Json(services): Json<Vec<String>>,
+) -> Json<serde_json::Value> {
+    let is_meant = |labels: &BTreeMap<String, String>| {
+        services.is_empty() || labels.get(labels::SERVICE).is_some_and(|service| services.contains(service))
+    };
     let why = Why { by: "stop".to_owned(), reason: "the stop was cut short".to_owned(), place: None };
     for container in supervisor.containers(Some(&name)) {
         if container.pid.is_some()
+            && is_meant(&container.record.spec.labels)
             && let Err(error) = supervisor.keeper.kill(container.record.id.as_str(), "SIGKILL", &why).await
         {
             tracing::warn!(%error, container = container.record.spec.name, "a container could not be killed");

@@ -144,7 +144,7 @@ impl Copy<'_> {
         let name = &self.project.name;
         if signals.heard > 0 {
             // Whoever waits for a container to become healthy stops waiting.
-            up::kill(&self.world.supervisor, name).await?;
+            up::kill(&self.world.supervisor, name, &[]).await?;
         }
         let removing = take_down(self.world, name, Some(self.project.clone()));
         tokio::pin!(removing);
@@ -152,7 +152,7 @@ impl Copy<'_> {
             tokio::select! {
                 // It goes on in the supervisor, and is waited for again.
                 result = &mut removing => return result,
-                _ = signals.next() => up::kill(&self.world.supervisor, name).await?,
+                _ = signals.next() => up::kill(&self.world.supervisor, name, &[]).await?,
             }
         }
     }

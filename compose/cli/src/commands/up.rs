@@ -158,7 +158,7 @@ async fn stop(world: &World, name: &str, timeout: Option<i64>, interrupts: &mut 
     tokio::select! {
         result = stopping => result.map(drop),
         // The stop goes on in the supervisor; the kill only makes it shorter.
-        () = interrupts.next() => kill(&world.supervisor, name).await,
+        () = interrupts.next() => kill(&world.supervisor, name, &[]).await,
     }
 }
 
@@ -170,8 +170,8 @@ async fn cancel(settings: &Settings, ticket: &str) -> Result<(), CommandError> {
 }
 
 /// Not through the project's lock, which the stop holds.
-pub(super) async fn kill(settings: &Settings, name: &str) -> Result<(), CommandError> {
+pub(super) async fn kill(settings: &Settings, name: &str, services: &[String]) -> Result<(), CommandError> {
     let mut client = Client::connect(settings).await?;
-    let _: serde_json::Value = client.post(&format!("/v1/projects/{name}/kill"), &()).await?;
+    let _: serde_json::Value = client.post(&format!("/v1/projects/{name}/kill"), &services).await?;
     Ok(())
 }

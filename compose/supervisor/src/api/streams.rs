@@ -173,6 +173,11 @@ fn find(supervisor: &Arc<crate::supervisor::Supervisor>, message: &ExecMessage) 
     };
     running.sort_by_key(|it| (one_off(&it.labels), it.number));
     let found = running.into_iter().find(|it| message.index == 0 || it.number == message.index);
+    if let Some(paused) = found.as_ref().filter(|it| it.state == "paused") {
+        // It would wait until somebody thaws the container.
+        let failure = Failure::text(format!("container `{}` is paused", paused.name));
+        return Err(Failure { hint: Some("`rcompose unpause` lets it go on".to_owned()), ..failure });
+    }
     found.map(|it| it.id).ok_or_else(|| {
         Failure::text(match message.index {
             0 => format!("service \"{}\" is not running", message.service),

@@ -5,7 +5,7 @@ use rcompose_engine::container::ContainerSpec;
 use crate::messages::FailureCard;
 
 /// Words by which programs say what they lack, and what to do about it.
-const WORDS: [(&[&str], &str); 9] = [
+const WORDS: [(&[&str], &str); 10] = [
     (
         &["exec format error"],
         "the program is for another kind of processor, or is no program: check `platform:`, and the first line of scripts",
@@ -22,6 +22,7 @@ const WORDS: [(&[&str], &str); 9] = [
         &["name or service not known", "enotfound", "could not resolve", "temporary failure in name resolution", "no such host"],
         "a name is not known: services are reached by their names, on a network that both are on",
     ),
+    (&["unable to find user", "unable to find group"], "the image has no such user: check `user:`, or give a number"),
     (&["no space left on device", "enospc"], "a disk or tmpfs is full: `rcompose system df` shows what takes how much"),
     (&["read-only file system", "erofs"], "it writes to what is read-only: give it a volume or `tmpfs:` there"),
     (
@@ -55,6 +56,10 @@ pub(super) fn of(card: &FailureCard, spec: &ContainerSpec, failure: Option<&str>
     found.sort_by_key(|(at, _)| *at);
     hints.extend(found.into_iter().take(2).map(|(_, hint)| hint.to_owned()));
     match card.exit.as_ref().map(|exit| exit.code) {
+        // It never ran: whatever else is missing, this is.
+        Some(127) if failure.is_some() => {
+            hints = vec!["check `command:` and `entrypoint:`, and what the image contains".to_owned()]
+        }
         Some(126) if hints.is_empty() => hints.push("make it executable, or name its interpreter in `command:`".to_owned()),
         Some(127) if hints.is_empty() => hints.push("check `command:` and `entrypoint:`, and what the image contains".to_owned()),
         _ => {}

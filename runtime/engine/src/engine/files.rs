@@ -57,8 +57,12 @@ fn inject(path: &Path, file: &InjectedFile) -> std::io::Result<()> {
         FileContent::Inline(text) => text.clone().into_bytes(),
         FileContent::HostFile(source) => {
             let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let open = rustix::fs::open(source, flags, Mode::empty())?;
-            rcompose_sys::beneath::read_regular(open, 8 << 20)?
+            let read = || -> std::io::Result<Vec<u8>> {
+                let open = rustix::fs::open(source, flags, Mode::empty())?;
+                Ok(rcompose_sys::beneath::read_regular(open, 8 << 20)?)
+            };
+            // It is the file of the host that cannot be read, and nothing of the container's.
+            read().map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", source.display())))?
         }
     };
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;

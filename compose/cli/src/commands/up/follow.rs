@@ -265,6 +265,10 @@ impl Attached<'_> {
     }
 
     fn failed(&mut self, card: &FailureCard) {
+        if self.ending.is_some() {
+            // It was told to end.
+            return;
+        }
         if self.world.global.progress == Mode::Json {
             let record = serde_json::json!({ "version": 1, "failure": card });
             self.printer.say(Stream::Stderr, &format!("{record}\n"));
@@ -281,10 +285,11 @@ impl Attached<'_> {
             return self.stop(Ending::Interrupted);
         }
         self.printer.say(Stream::Stdout, "Killing\n");
-        let (settings, name) = (self.world.supervisor.clone(), self.project.name.clone());
+        let (settings, name, services) =
+            (self.world.supervisor.clone(), self.project.name.clone(), self.arguments.services.clone());
         self.tasks.spawn(async move {
             // The stop that goes on says what does not end.
-            let _ = kill(&settings, &name).await;
+            let _ = kill(&settings, &name, &services).await;
         });
     }
 
@@ -292,7 +297,11 @@ impl Attached<'_> {
         self.ending = Some(ending);
         self.session = None;
         let what = LifecycleVerb::Stop;
-        self.begin("stop", Action::Lifecycle { services: Vec::new(), what, timeout: self.arguments.timeout }, false);
+        self.begin(
+            "stop",
+            Action::Lifecycle { services: self.arguments.services.clone(), what, timeout: self.arguments.timeout },
+            false,
+        );
     }
 
     fn begin(&mut self, command: &str, action: Action, with_files: bool) {

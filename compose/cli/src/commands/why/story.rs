@@ -59,6 +59,9 @@ impl Action {
     }
 }
 
+/// A container that was killed so soon after its stop signal was not waited for, nanoseconds.
+const AT_ONCE: i64 = 500_000_000;
+
 /// What is known of a replica while its events go by.
 #[derive(Default)]
 struct Replica {
@@ -68,6 +71,8 @@ struct Replica {
     started: bool,
     /// What led to the end that comes next.
     stopping: bool,
+    /// When the stop began, nanoseconds since 1970.
+    stopping_since: Option<i64>,
     signal: Option<i32>,
     out_of_memory: bool,
 }
@@ -114,10 +119,12 @@ fn step(replica: &mut Replica, event: &ContainerEvent) -> Option<(Action, String
         Happening::Start => {
             replica.alive.get_or_insert_with(|| event.container.clone());
             (replica.stopping, replica.signal, replica.out_of_memory) = (false, None, false);
+            replica.stopping_since = None;
             let again = event.why.as_ref().is_some_and(|why| why.by == Why::POLICY);
             plain(if again { Action::Restarted } else { Action::Started })
         }
         Happening::Kill { signal } => {
+            replica.stopping_since.get_or_insert(event.time);
             replica.signal = Some(*signal);
             None
         }
@@ -136,7 +143,12 @@ fn step(replica: &mut Replica, event: &ContainerEvent) -> Option<(Action, String
                 (false, true) => Action::Killed,
                 (false, false) => Action::Ended,
             };
-            let patience = if replica.stopping && killed { ", its grace period was over" } else { "" };
+            let waited = replica.stopping_since.map_or(0, |since| event.time.saturating_sub(since));
+            let patience = match replica.stopping && killed {
+                true if waited > AT_ONCE => ", its grace period was over",
+                true => ", killed at once: nobody handles its stop signal, or no grace period was wanted",
+                false => "",
+            };
             let memory = if replica.out_of_memory { ", out of memory" } else { "" };
             Some((action, format!("exit code {code}{memory}{patience}")))
         }
@@ -231,6 +243,14 @@ mod tests {
         ];
         assert_eq!(told(&crash, false), ["a created", "a restarted", "a killed exit code 137"]);
         assert!(told(&crash, true).contains(&"a ended exit code 137, out of memory".to_owned()));
+        let stopped = [
+            ("a", Happening::Start, "up"),
+            ("a", Happening::Kill { signal: 15 }, "stop"),
+            ("a", Happening::Kill { signal: 9 }, "stop"),
+            ("a", Happening::Stop, "stop"),
+            ("a", die(137), "stop"),
+        ];
+        assert!(told(&stopped, false).concat().contains("killed at once"), "{:?}", told(&stopped, false));
         let by_hand = [("a", die(0), "restart"), ("a", Happening::Start, "restart"), ("a", Happening::Restart, "restart")];
         assert_eq!(told(&by_hand, false), ["a ended exit code 0", "a restarted"]);
         let gone = [("a", Happening::Create, "up"), ("a", Happening::Destroy, "down")];
