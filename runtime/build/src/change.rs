@@ -29,11 +29,19 @@ fn parsed(line: &str) -> Result<Vec<Instruction>, StepError> {
     if let Some(problem) = problems.iter().find(|problem| problem.is_error()) {
         return Err(StepError::Invalid(format!("`{line}`: {}", problem.text)));
     }
-    Ok(file.into_iter().flat_map(|file| file.stages).flat_map(|stage| stage.instructions).collect())
+    let mut stages = file.map(|file| file.stages).unwrap_or_default();
+    if stages.len() > 1 {
+        return Err(refused(line));
+    }
+    Ok(stages.pop().map(|stage| stage.instructions).unwrap_or_default())
+}
+
+fn refused(line: &str) -> StepError {
+    StepError::Invalid(format!("`{line}` cannot change an image without building it"))
 }
 
 fn apply(state: &mut State, instruction: &Instruction, scope: &Scope) -> Result<(), StepError> {
-    let refused = || StepError::Invalid(format!("`{}` cannot change an image without building it", instruction.text));
+    let refused = || refused(&instruction.text);
     match &instruction.kind {
         Kind::Workdir(path) => state.work_in(path, scope).map(drop),
         Kind::Arg(_) | Kind::Maintainer(_) | Kind::Shell(_) => Err(refused()),

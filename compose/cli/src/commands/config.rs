@@ -79,7 +79,7 @@ fn load(world: &World, arguments: &Config, no_interpolation: bool) -> Result<Mod
     let request = LoadRequest {
         without: Without {
             interpolation: no_interpolation,
-            normalization: arguments.no_normalize || world.global.compatibility,
+            normalization: arguments.no_normalize,
             path_resolution: arguments.no_path_resolution,
             env_resolution: arguments.no_env_resolution,
             env_files: listing,
