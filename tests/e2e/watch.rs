@@ -182,12 +182,10 @@ fn nothing_is_lost_that_changes_during_a_build() {
     put(&place, "version", "3");
     wait_said(&place, 1, "cat /built /app/x /app/skipped 2>/dev/null", "32");
     wait_for("the restart of what depends on it", || (front() >= 2).then_some(()));
-    let images = place.run(&["image", "ls", "-q"]).success();
     wait_for("the end of old images", || {
         let images = place.run(&["image", "ls", "-a", "-q"]).success();
         (images.lines().count() == 1).then_some(())
     });
-    assert_eq!(images.lines().count(), 1, "{images}");
     watched.end();
     finish(&place);
 }
