@@ -53,4 +53,5 @@ check another_stack_comes_up rcompose --progress plain up -d
 check something_is_written rcompose exec -T always sh -c 'echo kept | dd of=/data/file conv=fsync'
 check two_of_it_are_stopped rcompose stop -t 0 stopped-always stopped-unless
 echo "== the end"
+tell_all
 echo b >/proc/sysrq-trigger

@@ -14,6 +14,8 @@ ended() { holds "$(status "$1")" "Exited ($2"; }
 runs() { holds "$(status "$1")" "Up "; }
 # One that has ended and was not collected yet has no program any more.
 gone() { ! readlink "/proc/$1/exe"; }
+# A machine that is reset takes with it what the console has not sent yet.
+tell_all() { stty -F /dev/console sane; }
 mounts() { cut -d' ' -f4,5 /proc/self/mountinfo | sort; }
 
 mounts_before=$(mounts)
@@ -22,6 +24,6 @@ nothing_is_left() {
     check no_link_is_left is "$(ls /sys/class/net)" lo
     check no_rule_is_left is "$(nft list ruleset 2>&1)" ""
     check no_mount_is_left is "$(mounts)" "$mounts_before"
-    check no_monitor_is_left is "$(pgrep -f '^rcompose monitor')" ""
+    check no_monitor_is_left is "$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -o 'rcompose [m]onitor')" ""
     check no_directory_is_left is "$(ls /run/rcompose/containers /run/rcompose/netns /var/lib/rcompose/containers /var/lib/rcompose/volumes | grep -v :)" ""
 }
