@@ -31,6 +31,9 @@ fn filter(path: PathBuf, ignore: &str) -> Filter {
     Filter::new(Rule::of(&service, |_| None).expect("the patterns are fine"), BTreeSet::new())
 }
 
+/// Longer than anything is held back that may not be whole yet.
+const HELD_BACK: Duration = Duration::from_millis(800);
+
 impl Place {
     /// Watches `src`, in which `node_modules` does not count.
     pub(crate) fn new(prepare: impl FnOnce(&Self)) -> Self {
@@ -84,21 +87,24 @@ impl Place {
         format!("{sign}{}", change.path.strip_prefix(self.path("")).expect("only what is watched is told").display())
     }
 
-    /// Everything that is told until a file named `end` is.
+    /// Everything that is told until a file named `end` is, and what was held back longer than that.
     pub(crate) fn told_until_end(&self) -> Vec<Vec<String>> {
         let begin = Instant::now();
-        let mut batches = Vec::new();
+        let (mut batches, mut ended) = (Vec::new(), false);
         // What was told before it was made is told in another batch.
         self.write("end", "");
         loop {
-            let batch = self.told();
-            let ends = batch.iter().any(|text| text.ends_with("end"));
-            let rest: Vec<String> = batch.into_iter().filter(|text| !text.ends_with("end")).collect();
+            let batch = match self.reports.recv_timeout(if ended { HELD_BACK } else { PATIENCE }) {
+                Ok(Report::Batch(batch)) => batch,
+                Ok(other) => panic!("{other:?}"),
+                Err(_) if ended => return batches,
+                Err(error) => panic!("{error}: {batches:?}"),
+            };
+            let told: Vec<String> = batch.changes.iter().map(|change| self.text(change)).collect();
+            ended |= told.iter().any(|text| text.ends_with("end"));
+            let rest: Vec<String> = told.into_iter().filter(|text| !text.ends_with("end")).collect();
             if !rest.is_empty() {
                 batches.push(rest);
-            }
-            if ends {
-                return batches;
             }
             assert!(begin.elapsed() < PATIENCE, "{batches:?}");
         }
