@@ -47,9 +47,12 @@ fn the_dashboard_shows_services_figures_and_output() {
         ui.wait("the graph", |screen| screen.contains("● web") && screen.contains("└─ ● db"));
         ui.keys("q");
         assert_eq!(ui.ended(), Some(0));
-        assert!(ui.is_as_before());
-        let bytes = String::from_utf8_lossy(&ui.bytes()).into_owned();
-        assert!(!bytes.contains("owned") && bytes.ends_with("\u{1b}[?1049l"), "the screen of before is back");
+        // What it wrote last may still be on its way.
+        let bytes = wait_for("the screen of before", || {
+            let bytes = String::from_utf8_lossy(&ui.bytes()).into_owned();
+            bytes.ends_with("\u{1b}[?1049l").then_some(bytes)
+        });
+        assert!(ui.is_as_before() && !bytes.contains("owned"));
     }
     place.run(&["down"]).success();
     place.check_nothing_is_left();
