@@ -3,7 +3,7 @@
 use rcompose_supervisor::messages::ContainerStats;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::row;
+use super::{COLUMNS, row};
 use crate::error::CommandError;
 use crate::output::{self, Table};
 
@@ -16,19 +16,7 @@ pub(super) struct Live {
 
 /// Columns, and the spaces between them: the first of these that fits is shown.
 const LAYOUTS: [(&[(&str, &str)], usize); 5] = [
-    (
-        &[
-            ("CONTAINER ID", "ID"),
-            ("NAME", "Name"),
-            ("CPU %", "CPUPerc"),
-            ("MEM USAGE / LIMIT", "MemUsage"),
-            ("MEM %", "MemPerc"),
-            ("NET I/O", "NetIO"),
-            ("BLOCK I/O", "BlockIO"),
-            ("PIDS", "PIDs"),
-        ],
-        3,
-    ),
+    (&COLUMNS, 3),
     (
         &[
             ("NAME", "Name"),
